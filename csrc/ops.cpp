@@ -1,0 +1,19 @@
+// Every operator of the library: its table of contents. Semantics: see the docstrings in python/embedseg_ops/ops.
+#include <torch/csrc/stable/library.h>
+
+STABLE_TORCH_LIBRARY(embedseg_ops, m) {
+  m.def(
+      "mean_embedding(Tensor embedding, Tensor labels, int num_objects)"
+      " -> (Tensor means, Tensor counts, Tensor lengths)");
+  m.def(
+      "embedding_loss(Tensor embedding, Tensor labels, Tensor pairs, Tensor? weights, bool balanced, bool background,"
+      " int num_objects) -> (Tensor consistency, Tensor discrimination, Tensor gradients)");
+  m.def(
+      "direction_gradient(Tensor embedding, Tensor labels, Tensor gradients, Tensor? weights,"
+      " Tensor? weighted_gradients) -> Tensor");
+  m.def("neighbor_pairs(Tensor labels, float distance, bool background, float[] spacing) -> Tensor");
+  m.def("distance_map(Tensor labels, float[] spacing) -> Tensor");
+  m.def("connected_components(Tensor mask) -> Tensor");
+  m.def("propagate(Tensor embedding, Tensor seeds, float max_distance) -> Tensor");
+  m.def("remove_small(Tensor labels, int min_size) -> Tensor");
+}

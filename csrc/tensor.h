@@ -1,0 +1,49 @@
+// Views of stable tensors, as the kernels want them.
+#pragma once
+
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace embedseg {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+
+// The axes of a batch of images, [B, H, W] or [B, D, H, W]; an image is a volume of depth 1.
+struct Grid {
+  int64_t batch, depth, height, width;
+  int64_t pixels() const { return depth * height * width; }
+};
+
+inline Grid grid_of(const Tensor& labels) {
+  const auto size = labels.sizes();
+  if (size.size() == 3) return {size[0], 1, size[1], size[2]};
+  return {size[0], size[1], size[2], size[3]};
+}
+
+// Spacing in the order depth, height, width: a 2D spacing gets a depth of 1, none at all is 1 everywhere.
+inline std::array<double, 3> spacing_3d(const std::vector<double>& spacing) {
+  if (spacing.size() == 3) return {spacing[0], spacing[1], spacing[2]};
+  if (spacing.size() == 2) return {1.0, spacing[0], spacing[1]};
+  return {1.0, 1.0, 1.0};
+}
+
+inline Tensor empty(const std::vector<int64_t>& size, ScalarType dtype, const Tensor& like) {
+  return torch::stable::empty(size, dtype, std::nullopt, like.device());
+}
+
+inline Tensor empty_like(const Tensor& like, ScalarType dtype) {
+  return empty(std::vector<int64_t>(like.sizes().begin(), like.sizes().end()), dtype, like);
+}
+
+template <class T>
+T* data(const Tensor& tensor) {
+  return static_cast<T*>(tensor.data_ptr());
+}
+
+}  // namespace embedseg

@@ -1,0 +1,1 @@
+"""The operators: public function, argument errors, fake kernel and autograd formula side by side."""

@@ -5,8 +5,21 @@ import torch  # noqa: F401, I001  # loads libtorch, which _C needs
 from embedseg_ops import _C  # registers the operators; an error here must reach the user
 from embedseg_ops import reference
 from embedseg_ops.ops.connected_components import connected_components
+from embedseg_ops.ops.embedding_loss import EmbeddingLoss, embedding_loss
+from embedseg_ops.ops.mean_embedding import mean_embedding
+from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.ops.propagate import propagate
 
-__all__ = ["build_info", "connected_components", "reference"]
+__all__ = [
+    "EmbeddingLoss",
+    "build_info",
+    "connected_components",
+    "embedding_loss",
+    "mean_embedding",
+    "postprocess",
+    "propagate",
+    "reference",
+]
 __version__ = "0.1.0"
 
 

@@ -7,6 +7,7 @@ from embedseg_ops import reference
 from embedseg_ops.ops.connected_components import connected_components
 from embedseg_ops.ops.embedding_loss import EmbeddingLoss, embedding_loss
 from embedseg_ops.ops.mean_embedding import mean_embedding
+from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.ops.propagate import propagate
 
@@ -16,6 +17,7 @@ __all__ = [
     "connected_components",
     "embedding_loss",
     "mean_embedding",
+    "neighbor_pairs",
     "postprocess",
     "propagate",
     "reference",

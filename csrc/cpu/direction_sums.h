@@ -15,9 +15,7 @@ struct DirectionSums {
 
   int64_t count(int64_t row) const { return table[row * row_size + dim]; }
   double sum(int64_t row, int64_t d) const { return unit * table[row * row_size + d]; }
-  double weighted_sum(int64_t row, int64_t d) const {
-    return unit * weight_unit * table[row * row_size + dim + 1 + d];
-  }
+  double weighted_sum(int64_t row, int64_t d) const { return unit * weight_unit * table[row * row_size + dim + 1 + d]; }
   double total_weight(int64_t row) const { return unit * weight_unit * table[row * row_size + 2 * dim + 1]; }
   double length(int64_t row) const;  // ‖S_k‖
 };

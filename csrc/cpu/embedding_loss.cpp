@@ -139,8 +139,8 @@ Tensor tensor_of(const std::vector<double>& values, const std::vector<int64_t>& 
 }
 
 std::tuple<Tensor, Tensor, Tensor> embedding_loss(const Tensor& embedding, const Tensor& labels, const Tensor& pairs,
-                                                  const std::optional<Tensor>& weights, bool balanced,
-                                                  bool background, int64_t num_objects) {
+                                                  const std::optional<Tensor>& weights, bool balanced, bool background,
+                                                  int64_t num_objects) {
   const EmbeddingView view = view_of(embedding);
   const DirectionSums sums =
       sum_directions(view, view_of_labels(labels, num_objects, background), weights ? &*weights : nullptr);

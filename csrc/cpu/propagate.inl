@@ -32,8 +32,6 @@ uint32_t judge_as(const Judgement& judgement, int64_t image, int64_t pixel, int 
 
 Judge choose_judge(const EmbeddingView& view) {
   Judge judge = nullptr;
-  with_storage(view.dtype, [&]<class T>() {
-    with_dim<T>(view.dim, [&]<int D>() { judge = &judge_as<D, T>; });
-  });
+  with_storage(view.dtype, [&]<class T>() { with_dim<T>(view.dim, [&]<int D>() { judge = &judge_as<D, T>; }); });
   return judge;
 }

@@ -23,7 +23,7 @@ const char* isa_name();
 }  // namespace embedseg
 
 // Calls the kernel function that cpu/each_isa.h compiled for the instruction set in use.
-#define EMBEDSEG_BEST_ISA(...)               \
+#define EMBEDSEG_BEST_ISA(...)                            \
   (::embedseg::isa() == Isa::avx512 ? avx512::__VA_ARGS__ \
    : ::embedseg::isa() == Isa::avx2 ? avx2::__VA_ARGS__   \
                                     : plain::__VA_ARGS__)

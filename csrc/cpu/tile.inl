@@ -39,8 +39,8 @@ struct Scratch<V, 0, count> {
 template <int D, class Body>
 [[gnu::always_inline]] inline void for_channels(int64_t dim, const Body& body) {
   if constexpr (D > 0) {
-    [&]<int... d>(std::integer_sequence<int, d...>) __attribute__((always_inline)) { (body(d), ...); }
-    (std::make_integer_sequence<int, D>());
+    [&]<int... d>(std::integer_sequence<int, d...>)
+        __attribute__((always_inline)) { (body(d), ...); }(std::make_integer_sequence<int, D>());
   } else {
     for (int64_t d = 0; d < dim; ++d) body(d);
   }
@@ -198,7 +198,7 @@ InverseLength<C> invert_length(Lanes<C>* tile, int64_t runtime_dim) {
   for_channels<D>(dim, [&](int64_t d) { square += tile[d] * tile[d]; });
   for (int i = 0; i < W; ++i) length[i] = std::sqrt(square[i]);
   const Lanes<C> inverse = C(1) / length;
-  const auto safe = (square > smallest_square<C>) & (square < largest_square<C>);
+  const auto safe = (square > smallest_square<C>)&(square < largest_square<C>);
   if (!any_lane(~safe)) return {inverse, inverse};
   Scratch<Lanes<C>, D> copy(dim);  // the tile itself can then stay in registers
   for_channels<D>(dim, [&](int64_t d) { copy[d] = tile[d]; });

@@ -212,7 +212,8 @@ def check_pairs(pairs: Tensor, embedding: Tensor) -> None:
         return
     first, last = (int(image) for image in torch.aminmax(pairs[:, 0]))
     if first < 0 or last >= embedding.shape[0]:
-        raise ValueError(f"pairs must name images 0 to {embedding.shape[0] - 1} in its first column, got {first}–{last}")
+        images = embedding.shape[0]
+        raise ValueError(f"pairs must name images 0 to {images - 1} in its first column, got {first} to {last}")
 
 
 def as_image_batch(embedding: Array, other: Array, name: str) -> tuple[Tensor, Tensor, Answer]:

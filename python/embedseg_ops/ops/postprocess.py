@@ -2,7 +2,7 @@
 
 import torch
 
-from embedseg_ops.arguments import Array, as_image_batch, check_finite, check_size, check_sigma
+from embedseg_ops.arguments import Array, as_image_batch, check_finite, check_sigma, check_size
 from embedseg_ops.ops.propagate import grow
 from embedseg_ops.smoothing import gaussian
 

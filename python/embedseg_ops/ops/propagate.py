@@ -3,7 +3,14 @@
 import torch
 from torch import Tensor
 
-from embedseg_ops.arguments import Array, as_image_batch, check_finite, check_label_range, check_table_size
+from embedseg_ops.arguments import (
+    Array,
+    as_image_batch,
+    check_finite,
+    check_integer,
+    check_label_range,
+    check_table_size,
+)
 
 
 def propagate(embedding: Array, seeds: Array, max_distance: float = 0.3) -> Array:
@@ -29,6 +36,7 @@ def propagate(embedding: Array, seeds: Array, max_distance: float = 0.3) -> Arra
             finite.
     """
     embedding, seeds, answer = as_image_batch(embedding, seeds, "seeds")
+    check_integer(seeds, "seeds")
     max_distance = check_finite(max_distance, "max_distance")
     if not torch.compiler.is_compiling():
         largest = check_label_range(seeds, "seeds")

@@ -48,10 +48,10 @@ def test_every_float_dtype(dtype, dim):
 @pytest.mark.parametrize("dtype", [*INTEGER_DTYPES, torch.uint32, torch.uint64])
 def test_every_label_dtype(dtype):
     embedding = embedding_for(CELLS, 8)
-    for given, expected in zip(
+    for one, other in zip(
         mean_embedding(embedding, CELLS.to(dtype)), mean_embedding(embedding, CELLS), strict=True
     ):
-        assert torch.equal(given, expected)
+        assert torch.equal(one, other)
 
 
 @given(label_maps(), st.integers(1, 18))

@@ -47,20 +47,14 @@ struct Run {
 
   int64_t channels() const { return weighted ? 2 * dim + 1 : dim; }
 
-  void add(int64_t next, const Fixeds* directions, int first, int last) {
-    if (next != object || pixels + (last - first) > most_pixels_in_run) {
+  // inside: 0 or -1, which of the tile's pixels are the object's; count: how many
+  void add(int64_t next, const Fixeds* directions, Fixeds inside, int count) {
+    if (next != object || pixels + count > most_pixels_in_run) {
       finish();
       object = next;
     }
-    pixels += last - first;
-    if (last - first == W) {
-      for_channels<D>(channels(), [&](int64_t i) { sums[i] += directions[i]; });
-    } else {
-      Fixeds index;
-      for (int i = 0; i < W; ++i) index[i] = i;
-      const Fixeds mask = (index >= first) & (index < last);
-      for_channels<D>(channels(), [&](int64_t i) { sums[i] += directions[i] & mask; });
-    }
+    pixels += count;
+    for_channels<D>(channels(), [&](int64_t i) { sums[i] += directions[i] & inside; });
   }
 
   void finish() {
@@ -95,14 +89,18 @@ struct Summer {
     Scratch<Lanes<C>, D> tile(dim);
     Scratch<Fixeds, D> directions(2 * dim + 1);
     Run<D, C, weighted> run(cache, dim);
-    TilePlace<T> place = tile_place<T>(task.view, image, begin, W);
-    for (int64_t pixel = begin; pixel < end; pixel += W, place.first += W * task.view.pixel_stride) {
-      place.pixels = static_cast<int>(std::min<int64_t>(W, end - pixel));
-      load_tile<D, T>(place, tile.data());
-      const Lanes<C> factor = invert_length<D, C>(tile.data(), dim).factor * scale;
-      for_channels<D>(dim, [&](int64_t d) { directions[d] = to_fixed<C>(tile[d] * factor); });
-      if constexpr (weighted) weigh(image * task.view.pixels + pixel, place.pixels, tile.data(), factor, directions);
-      add_runs(image, labels + (pixel - begin), place.pixels, directions.data(), run);
+    Stage<T> stage(task.view, image, begin, end);
+    for (int64_t piece = begin; piece < end; piece += stage.piece_length()) {
+      const int64_t piece_end = std::min(piece + stage.piece_length(), end);
+      TilePlace<T> place = stage.read(piece);
+      for (int64_t pixel = piece; pixel < piece_end; pixel += W, place.first += W * place.pixel_stride) {
+        place.pixels = static_cast<int>(std::min<int64_t>(W, piece_end - pixel));
+        load_tile<D, T>(place, tile.data());
+        const Lanes<C> factor = invert_length<D, C>(tile.data(), dim).factor * scale;
+        for_channels<D>(dim, [&](int64_t d) { directions[d] = to_fixed<C>(tile[d] * factor); });
+        if constexpr (weighted) weigh(image * task.view.pixels + pixel, place.pixels, tile.data(), factor, directions);
+        add_runs(image, labels + (pixel - begin), directions.data(), run);
+      }
     }
     run.finish();
   }
@@ -116,25 +114,21 @@ struct Summer {
     directions[2 * dim] = to_fixed<C>(weight * static_cast<C>(1 / task.unit));
   }
 
-  void add_runs(int64_t image, const int32_t* labels, int pixels, const Fixeds* directions,
-                Run<D, C, weighted>& run) const {
-    for (int first = 0; first < pixels;) {
-      const int32_t label = labels[first];
-      int last = first + 1;
-      while (last < pixels && labels[last] == label) ++last;
-      if (label >= 0) run.add(image * task.labels.count + label, directions, first, last);
-      first = last;
-    }
+  void add_runs(int64_t image, const int32_t* labels, const Fixeds* directions, Run<D, C, weighted>& run) const {
+    const int64_t first_row = image * task.labels.count;
+    for_objects(labels, [&](int32_t object, Lanes<int32_t> inside) {
+      run.add(first_row + object, directions, __builtin_convertvector(inside, Fixeds), count_lanes(inside));
+    });
   }
 };
 
 template <int D, class T, bool weighted>
 void sum_segments_as(const SumTask& task, const Segments& segments, int64_t first, int64_t last, SumCache& cache) {
-  std::vector<int32_t> labels(segment_length);
+  std::vector<int32_t> labels(segment_length + W);
   const Summer<D, T, weighted> summer{task, cache};
   segments.visit(first, last, [&](int64_t image, int64_t begin, int64_t end) {
     const int64_t offset = image * task.view.pixels;
-    task.labels.read(offset + begin, offset + end, labels.data());
+    read_labels(task.labels, offset + begin, offset + end, labels.data());
     summer.add_segment(image, begin, end, labels.data());
   });
 }

@@ -47,7 +47,7 @@ template <int D, class Body>
 }
 
 template <class T>
-Lanes<Compute<T>> load_lanes(const T* from) {
+[[gnu::always_inline]] inline Lanes<Compute<T>> load_lanes(const T* from) {
   if constexpr (std::is_same_v<T, c10::BFloat16>) {
     Vector<uint16_t, W> bits;
     std::memcpy(&bits, from, sizeof bits);
@@ -69,7 +69,7 @@ Lanes<Compute<T>> load_lanes(const T* from) {
 }
 
 template <class T>
-void store_lanes(T* to, Lanes<Compute<T>> values) {
+[[gnu::always_inline]] inline void store_lanes(T* to, Lanes<Compute<T>> values) {
   if constexpr (std::is_same_v<T, Compute<T>>) {
     std::memcpy(to, &values, sizeof values);
   } else {
@@ -161,6 +161,48 @@ bool any_lane(M mask) {
   return any != 0;
 }
 
+inline int count_lanes(Lanes<int32_t> mask) {
+  int32_t sum = 0;
+  for (int i = 0; i < W; ++i) sum -= mask[i];
+  return sum;
+}
+
+// Labels [begin, end) as int32, −1 for those that are no object's; and W times −1 behind the last.
+template <class T>
+void read_labels_as(const LabelView& view, int64_t begin, int64_t end, int32_t* out) {
+  const T* labels = static_cast<const T*>(view.data);
+  using Wide = std::conditional_t<sizeof(T) <= 2 || std::is_same_v<T, int32_t>, int32_t, int64_t>;
+  const Wide first = static_cast<Wide>(view.first), count = static_cast<Wide>(view.count);
+  for (int64_t i = begin; i < end; ++i) {
+    const Wide label = static_cast<Wide>(labels[i]);
+    out[i - begin] = label >= first && label < count ? static_cast<int32_t>(label) : -1;
+  }
+  std::fill_n(out + (end - begin), W, -1);
+}
+
+inline void read_labels(const LabelView& view, int64_t begin, int64_t end, int32_t* out) {
+  with_integer(view.dtype, [&]<class T>() { read_labels_as<T>(view, begin, end, out); });
+}
+
+// body(object, inside) for every object of a tile of W labels; inside: 0 or -1, which of its pixels are the object's.
+template <class Body>
+[[gnu::always_inline]] inline void for_objects(const int32_t* labels, const Body& body) {
+  Lanes<int32_t> tile;
+  std::memcpy(&tile, labels, sizeof tile);
+  if (!any_lane(tile != labels[0])) {
+    if (labels[0] >= 0) body(labels[0], tile == labels[0]);
+    return;
+  }
+  int32_t left[W];
+  std::memcpy(left, labels, sizeof left);
+  for (int i = 0; i < W; ++i) {
+    const int32_t object = left[i];
+    if (object < 0) continue;
+    body(object, tile == object);
+    for (int j = i; j < W; ++j) left[j] = left[j] == object ? -1 : left[j];
+  }
+}
+
 template <class C>
 struct InverseLength {
   Lanes<C> factor;    // tile · factor is the direction
@@ -192,7 +234,7 @@ template <class C>
 }
 
 template <int D, class C>
-InverseLength<C> invert_length(Lanes<C>* tile, int64_t runtime_dim) {
+[[gnu::always_inline]] inline InverseLength<C> invert_length(Lanes<C>* tile, int64_t runtime_dim) {
   const int64_t dim = D > 0 ? D : runtime_dim;
   Lanes<C> square{}, length;
   for_channels<D>(dim, [&](int64_t d) { square += tile[d] * tile[d]; });

@@ -3,10 +3,10 @@
 import torch  # noqa: F401, I001  # loads libtorch, which _C needs
 
 from embedseg_ops import _C  # registers the operators; an error here must reach the user
-from embedseg_ops import reference
+from embedseg_ops import metrics, reference
 from embedseg_ops.ops.connected_components import connected_components
 
-__all__ = ["build_info", "connected_components", "reference"]
+__all__ = ["build_info", "connected_components", "metrics", "reference"]
 __version__ = "0.1.0"
 
 

@@ -34,6 +34,7 @@ class Contender:
     threads: tuple[int, ...] = (ALL_THREADS,)
     check: Callable[[object], object] | None = None  # raises an AssertionError for a wrong output
     missing: str = ""
+    prepares: bool = False  # the first call compiles, or makes its input
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Timing:
     name: str
     threads: int
     median: float = float("nan")  # seconds
+    best: float = float("nan")  # what to look at where others use the machine
     low: float = float("nan")  # quartiles
     high: float = float("nan")
     repeats: int = 0
@@ -75,42 +77,53 @@ def set_threads(threads: int) -> None:
 def time_row(row: Row, budget: float) -> list[Timing]:
     """Run every contender `budget` seconds long, in turn; check what the last runs gave."""
     entries = [(c, Timing(c.name, threads, note=c.missing)) for c in row.contenders for threads in c.threads]
-    planned = [_warm_up(contender, timing, budget) for contender, timing in entries]
-    samples: list[list[float]] = [[] for _ in entries]
-    outputs: list[object] = [None for _ in entries]
+    runs = [_Runs(contender, timing) for contender, timing in entries]
+    planned = [run.warm_up(budget) for run in runs]
     for turn in range(max(planned, default=0)):
-        for index, (contender, timing) in enumerate(entries):
-            if turn < planned[index]:
-                outputs[index] = None  # a call must not pay for freeing the previous output, nor have it in its way
-                set_threads(timing.threads)
-                start = time.perf_counter()
-                outputs[index] = contender.run()
-                samples[index].append(time.perf_counter() - start)
-    for (contender, timing), times, output in zip(entries, samples, outputs, strict=True):
-        if times:
-            _summarise(timing, times)
-            _check(contender, timing, output)
+        for run, times in zip(runs, planned, strict=True):
+            if turn < times:
+                run.once()
+    for run in runs:
+        if run.seconds:
+            _summarise(run.timing, run.seconds)
+            _check(run.contender, run.timing, run.output)
     return [timing for _, timing in entries]
 
 
-def _warm_up(contender: Contender, timing: Timing, budget: float) -> int:
-    """Run once, and plan how many times to run; 0 where the contender cannot."""
-    if contender.run is None:
-        return 0
-    print(f"  {contender.name}, {timing.threads} threads …", file=sys.stderr, flush=True)
-    set_threads(timing.threads)
-    start = time.perf_counter()
-    try:
-        contender.run()
-    except Exception as error:  # a peer that fails is a result, not the end of the run
-        timing.note = f"failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:120]
-        return 0
-    seconds = time.perf_counter() - start
-    return 1 if seconds > 3 * budget else int(min(max(budget / seconds, 2), 200))
+class _Runs:
+    """The runs of one contender on one number of threads: how long each took, and what the last one gave."""
+
+    def __init__(self, contender: Contender, timing: Timing) -> None:
+        self.contender, self.timing = contender, timing
+        self.seconds: list[float] = []
+        self.output: object = None
+
+    def once(self) -> None:
+        self.output = None  # a call must not pay for freeing the previous output
+        set_threads(self.timing.threads)
+        start = time.perf_counter()
+        self.output = self.contender.run()
+        self.seconds.append(time.perf_counter() - start)
+
+    def warm_up(self, budget: float) -> int:
+        """Run untimed, and plan how many times to run; a run far beyond the budget has to do as it is."""
+        if self.contender.run is None:
+            return 0
+        print(f"  {self.contender.name}, {self.timing.threads} threads …", file=sys.stderr, flush=True)
+        try:
+            for _ in range(2 if self.contender.prepares else 1):
+                self.once()
+        except Exception as error:  # a peer that fails is a result, not the end of the run
+            self.seconds.clear()
+            self.timing.note = f"failed: {type(error).__name__}: {' '.join(str(error).split())}"[:120]
+            return 0
+        last = self.seconds[-1]
+        self.seconds = [last] if last > 3 * budget else []
+        return 0 if self.seconds else int(min(max(budget / last, 2), 200))
 
 
 def _summarise(timing: Timing, times: list[float]) -> None:
-    timing.repeats = len(times)
+    timing.repeats, timing.best = len(times), min(times)
     timing.median = statistics.median(times)
     timing.low, _, timing.high = statistics.quantiles(times, n=4, method="inclusive") if len(times) > 1 else times * 3
 

@@ -9,9 +9,9 @@ cv2, cc3d, edt, measure = (optional(name) for name in ("cv2", "cc3d", "edt", "sk
 
 
 def opencv_algorithms() -> dict[str, int]:
-    """OpenCV's labelling algorithms by name."""
+    """OpenCV's labelling algorithms by name, all of them where it is not installed."""
     names = ("CCL_SAUF", "CCL_BBDT", "CCL_BOLELLI")
-    return {name: getattr(cv2, name) for name in names if cv2 is not None and hasattr(cv2, name)}
+    return {name: getattr(cv2, name, -1) for name in names if cv2 is None or hasattr(cv2, name)}
 
 
 def opencv_components(mask: np.ndarray, algorithm: int) -> np.ndarray:

@@ -44,7 +44,9 @@ def _peers(how, scene: Scene, check: checks.Check, effort: Effort) -> list[Conte
         Contender(NAIVE, lambda: how(peers.naive_loss, *inputs), check=check),
         Contender(CLOSED, lambda: how(peers.closed_form, *inputs, objects), check=check),
     ]
-    compiled = Contender(COMPILED, lambda: how(peers.compiled_closed_form(), *inputs, objects), check=check)
+    compiled = Contender(
+        COMPILED, lambda: how(peers.compiled_closed_form(), *inputs, objects), check=check, prepares=True
+    )
     found.append(compiled if effort > Effort.QUICK else Contender(COMPILED, None, missing="left out by --quick"))
     if reference := checks.reference("embedding_loss"):
         found.append(Contender("reference", lambda: how(lambda *i: reference(*i).total, *inputs), check=check))

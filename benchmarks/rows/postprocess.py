@@ -44,4 +44,4 @@ def rows(scene: Scene, effort: Effort) -> list[Row]:
 
 def _stardist(truth: np.ndarray, grid: int, score: checks.Check) -> Contender:
     drawn = cache(lambda: peers.StarDist(truth, grid))  # the polygons are the input: made in the warm-up
-    return peer(f"StarDist, ideal polygons, grid {grid}", "stardist", lambda: drawn()(), check=score)
+    return peer(f"StarDist, ideal polygons, grid {grid}", "stardist", lambda: drawn()(), check=score, prepares=True)

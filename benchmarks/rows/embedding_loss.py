@@ -21,7 +21,8 @@ def rows(scene: Scene, effort: Effort) -> list[Row]:
     forward = [
         limits.read(e),
         ours("embedding_loss", lambda: total(e, labels, pairs), checks.close(value)),
-        *_peers(lambda loss, *inputs: loss(*inputs), scene, checks.close(value), effort),
+        # float32 sums of a million directions lose what ours must keep
+        *_peers(lambda loss, *inputs: loss(*inputs), scene, checks.close(value, 1e-4), effort),
     ]
     both_checked = checks.close((value, gradient), 1e-4)
     both = [

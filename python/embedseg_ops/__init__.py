@@ -3,7 +3,7 @@
 import torch  # noqa: F401, I001  # loads libtorch, which _C needs
 
 from embedseg_ops import _C  # registers the operators; an error here must reach the user
-from embedseg_ops import reference
+from embedseg_ops import metrics, reference
 from embedseg_ops.ops.connected_components import connected_components
 from embedseg_ops.ops.embedding_loss import EmbeddingLoss, embedding_loss
 from embedseg_ops.ops.mean_embedding import mean_embedding
@@ -17,6 +17,7 @@ __all__ = [
     "connected_components",
     "embedding_loss",
     "mean_embedding",
+    "metrics",
     "neighbor_pairs",
     "postprocess",
     "propagate",

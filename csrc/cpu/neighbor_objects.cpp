@@ -104,7 +104,7 @@ void list_by_block(Objects& objects) {
     const int32_t object = objects.by_rank[rank];
     for (int64_t i = objects.first_fragment[object]; i < objects.first_fragment[object + 1]; ++i) {
       const int64_t place = objects.first_entry[objects.fragments[i].block + 1]++;
-      objects.entries[place] = {static_cast<int32_t>(rank), static_cast<int32_t>(i)};
+      objects.entries[place] = {objects.fragments[i].box, static_cast<int32_t>(rank), static_cast<int32_t>(i)};
     }
   }
   objects.first_entry.pop_back();

@@ -22,6 +22,7 @@ struct Fragment {
 
 // A fragment as its block lists it.
 struct Entry {
+  Box box;
   int32_t rank;
   int32_t fragment;
 };

@@ -1,5 +1,8 @@
 #include "cpu/neighbor_pieces.h"
 
+#include <bit>
+#include <cstring>
+
 #include "cpu/workers.h"
 
 namespace embedseg {
@@ -12,27 +15,44 @@ struct Image {
   const int32_t* row(int64_t z, int64_t y) const { return labels + (z * grid.height + y) * grid.width; }
 };
 
-// Whether `row` holds nothing but `label` from begin to end.
-template <int64_t fixed_size>
+constexpr int64_t row_size = 16;  // of a full tile
+
+// Whether row[x] is `label` for x below size.
 bool is_filled(const int32_t* row, int64_t size, int32_t label) {
   int32_t difference = 0;
-  for (int64_t x = 0; x < (fixed_size ? fixed_size : size); ++x) difference |= row[x] ^ label;
+  if (size == row_size) {
+    for (int64_t x = 0; x < row_size; ++x) difference |= row[x] ^ label;
+  } else {
+    for (int64_t x = 0; x < size; ++x) difference |= row[x] ^ label;
+  }
   return difference == 0;
 }
 
-bool is_filled(const int32_t* row, int64_t size, int32_t label) {
-  return size == 16 ? is_filled<16>(row, size, label) : is_filled<0>(row, size, label);
+// Bit x is set where a run of equal labels ends: row[x] is not row[x + 1], or x + 1 is size.
+uint32_t run_ends(const int32_t* row, int64_t size, bool readable_beyond) {
+  if (size < row_size || !readable_beyond) {
+    uint32_t ends = uint32_t{1} << (size - 1);
+    for (int64_t x = 0; x + 1 < size; ++x) ends |= uint32_t{row[x] != row[x + 1]} << x;
+    return ends;
+  }
+  std::array<uint8_t, row_size> differs;
+  for (int64_t x = 0; x < row_size; ++x) differs[x] = row[x] != row[x + 1];
+  std::array<uint64_t, 2> halves;
+  std::memcpy(halves.data(), differs.data(), sizeof(halves));
+  // gathers the lowest bits of eight bytes, the first byte's into the lowest bit
+  const auto gather = [](uint64_t bytes) { return static_cast<uint32_t>((bytes * 0x0102040810204080) >> 56); };
+  return gather(halves[0]) | gather(halves[1]) << 8 | uint32_t{1} << (row_size - 1);
 }
 
-// Whether no pixel of row (z, y) from begin to end is on a boundary.
+// Whether a row of a tile that holds one label only touches no other label.
 bool is_interior(const Image& image, int64_t z, int64_t y, int64_t begin, int64_t end) {
   const auto& grid = image.grid;
   const int32_t* row = image.row(z, y);
   const int32_t label = row[begin];
-  const auto filled = [&](const int32_t* other) { return is_filled(other + begin, end - begin, label); };
-  return filled(row) && (begin == 0 || row[begin - 1] == label) && (end == grid.width || row[end] == label) &&
-         (y == 0 || filled(image.row(z, y - 1))) && (y + 1 == grid.height || filled(image.row(z, y + 1))) &&
-         (z == 0 || filled(image.row(z - 1, y))) && (z + 1 == grid.depth || filled(image.row(z + 1, y)));
+  const auto filled = [&](int64_t z, int64_t y) { return is_filled(image.row(z, y) + begin, end - begin, label); };
+  return (begin == 0 || row[begin - 1] == label) && (end == grid.width || row[end] == label) &&
+         (y == 0 || filled(z, y - 1)) && (y + 1 == grid.height || filled(z, y + 1)) && (z == 0 || filled(z - 1, y)) &&
+         (z + 1 == grid.depth || filled(z + 1, y));
 }
 
 // A run of a tile and its label in one integer that sorts by label, then in raster order.
@@ -66,17 +86,19 @@ class Cutter {
 
  private:
   void cut_row(const Box& tile, int64_t z, int64_t y) {
-    const int32_t* row = image_.row(z, y);
-    const int64_t begin = tile.low[2], end = tile.high[2] + 1;
-    if (is_interior(image_, z, y, begin, end)) {
-      result_.background |= row[begin] == 0;
+    const int64_t begin = tile.low[2], size = tile.high[2] + 1 - begin;
+    const int32_t* row = image_.row(z, y) + begin;
+    const bool last_of_all = z + 1 == image_.grid.depth && y + 1 == image_.grid.height;
+    uint32_t ends = run_ends(row, size, !last_of_all);
+    if (ends == uint32_t{1} << (size - 1) && (row[0] <= 0 || is_interior(image_, z, y, begin, begin + size))) {
+      result_.background |= row[0] == 0;
       return;
     }
-    for (int64_t first = begin, last; first < end; first = last + 1) {
-      for (last = first; last + 1 < end && row[last + 1] == row[first];) ++last;
+    for (int64_t first = 0; ends != 0; ends &= ends - 1) {
+      const int64_t last = std::countr_zero(ends);
+      if (row[first] > 0) keys_.push_back(pack(row[first], z - tile.low[0], y - tile.low[1], first, last));
       result_.background |= row[first] == 0;
-      if (row[first] > 0)
-        keys_.push_back(pack(row[first], z - tile.low[0], y - tile.low[1], first - begin, last - begin));
+      first = last + 1;
     }
   }
 

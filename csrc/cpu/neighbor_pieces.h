@@ -31,7 +31,7 @@ struct Box {
 inline Offset nearest(const Box& a, const Box& b) {
   Offset gap;
   for (int axis = 0; axis < 3; ++axis) {
-    gap[axis] = std::max({0, a.low[axis] - b.high[axis], b.low[axis] - a.high[axis]});
+    gap[axis] = std::max(0, std::max(a.low[axis] - b.high[axis], b.low[axis] - a.high[axis]));
   }
   return gap;
 }

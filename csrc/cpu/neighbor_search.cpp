@@ -16,14 +16,17 @@ struct Pair {
   int32_t object, partner;
 };
 
+Box box_of(const Run& run, const Box& piece) {
+  const auto [z, y, x] = piece.low;
+  return {{z + run.z, y + run.y, x + run.first}, {z + run.z, y + run.y, x + run.last}};
+}
+
 bool runs_are_near(const Piece& a, const Piece& b, const Ball& ball) {
-  const int32_t z = a.box.low[0] - b.box.low[0], y = a.box.low[1] - b.box.low[1], x = a.box.low[2] - b.box.low[2];
   for (int32_t i = 0; i < a.run_count; ++i) {
-    const Run run = a.runs[i];
+    const Box run = box_of(a.runs[i], a.box);
+    if (!ball.contains(nearest(run, b.box))) continue;
     for (int32_t j = 0; j < b.run_count; ++j) {
-      const Run other = b.runs[j];
-      const int32_t gap = std::max({0, x + run.first - other.last, other.first - x - run.last});
-      if (ball.contains(std::abs(z + run.z - other.z), std::abs(y + run.y - other.y), gap)) return true;
+      if (ball.contains(nearest(run, box_of(b.runs[j], b.box)))) return true;
     }
   }
   return false;
@@ -34,9 +37,10 @@ bool pieces_are_near(const Piece& a, const Piece& b, const Ball& ball) {
   return ball.contains(farthest(a.box, b.box)) || runs_are_near(a, b, ball);
 }
 
-bool fragments_are_near(const Objects& objects, const Fragment& a, const Fragment& b, const Ball& ball) {
-  if (!ball.contains(nearest(a.box, b.box))) return false;
-  if (ball.contains(farthest(a.box, b.box))) return true;
+bool fragments_are_near(const Objects& objects, const Fragment& a, const Entry& entry, const Ball& ball) {
+  if (!ball.contains(nearest(a.box, entry.box))) return false;
+  if (ball.contains(farthest(a.box, entry.box))) return true;
+  const Fragment& b = objects.fragments[entry.fragment];
   const auto end = [](const Fragment& fragment) { return (&fragment + 1)->first_piece; };
   for (int64_t i = a.first_piece; i < end(a); ++i) {
     if (!ball.contains(nearest(objects.pieces[i].box, b.box))) continue;
@@ -90,7 +94,7 @@ class Search {
       const Entry& entry = objects_.entries[i];
       if (entry.rank <= rank) break;
       if (found_by_[entry.rank] == rank) continue;
-      if (!fragments_are_near(objects_, fragment, objects_.fragments[entry.fragment], ball_)) {
+      if (!fragments_are_near(objects_, fragment, entry, ball_)) {
         done = false;
         continue;
       }

@@ -5,8 +5,9 @@ import torch  # noqa: F401, I001  # loads libtorch, which _C needs
 from embedseg_ops import _C  # registers the operators; an error here must reach the user
 from embedseg_ops import reference
 from embedseg_ops.ops.connected_components import connected_components
+from embedseg_ops.ops.distance_map import distance_map
 
-__all__ = ["build_info", "connected_components", "reference"]
+__all__ = ["build_info", "connected_components", "distance_map", "reference"]
 __version__ = "0.1.0"
 
 

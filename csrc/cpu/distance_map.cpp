@@ -7,6 +7,7 @@
 #include <torch/csrc/stable/library.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -18,6 +19,14 @@ namespace embedseg {
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
+
+// Of numbers that are not negative: those are in the order of their bits, and compilers vectorise a maximum of
+// integers.
+float largest_of(const float* values, int64_t count) {
+  int32_t largest = 0;
+  for (int64_t i = 0; i < count; ++i) largest = std::max(largest, std::bit_cast<int32_t>(values[i]));
+  return std::bit_cast<float>(largest);
+}
 
 // Squared distances along the first of the axes [rows, width], in the columns from `begin` to before `end`.
 void count_along_first_axis(const int32_t* labels, float* squares, int64_t rows, int64_t width, int64_t begin,
@@ -45,33 +54,35 @@ class LineTransform {
   LineTransform(int64_t length, float weight)
       : length_(length), weight_(weight), line_(length + 2 * margin), parabolas_(length + 2), borders_(length + 2) {}
 
-  template <int W>
-  void transform(const int32_t* labels, float* squares) {
+  // Calls done(id, begin, end) after every run of an object.
+  template <int W, class Done>
+  void transform(const int32_t* labels, float* squares, const Done& done) {
     for_each_run(labels, 0, length_, [&](int32_t id, int64_t begin, int64_t end) {
-      if (id > 0) transform_run<W>(squares + begin, end - begin, begin > 0, end < length_);
+      if (id <= 0) return;
+      transform_run<W>(squares + begin, end - begin, begin > 0, end < length_);
+      done(id, begin, end);
     });
   }
 
  private:
   static constexpr int64_t chunk = 16;  // pixels that are searched together
-  static constexpr int64_t longest_search = 128;
+  static constexpr int64_t longest_search = 256;
   static constexpr int64_t margin = longest_search + chunk;
 
   // `before`, `after`: whether there is a pixel, of another object, on that side of the run.
   template <int W>
   void transform_run(float* squares, int64_t size, bool before, bool after) {
     float* run = line_.data() + margin;
-    float largest = 0;
-    for (int64_t x = 0; x < size; ++x) largest = std::max(largest, run[x] = squares[x]);
-    const int64_t steps = search_steps(largest, 0, size, size, before, after);
+    std::memcpy(run, squares, size * sizeof(float));
+    const int64_t steps = search_steps(largest_of(run, size), 0, size, size, before, after);
     const int64_t beyond = std::min(steps, longest_search) + chunk;
     std::fill(run - beyond, run, before ? 0 : infinity);
     std::fill(run + size, run + size + beyond, after ? 0 : infinity);
     if (steps > longest_search) return lower_envelope(squares, size);
     for (int64_t x = 0; x < size; x += chunk) {
       const int64_t end = std::min(x + chunk, size);
-      const float largest_here = *std::max_element(run + x, run + end);
-      search<W>(run + x, squares + x, end - x, search_steps(largest_here, x, end, size, before, after));
+      const float largest = largest_of(run + x, chunk);  // beyond the run it may be too large: only a longer search
+      search<W>(run + x, squares + x, end - x, search_steps(largest, x, end, size, before, after));
     }
   }
 
@@ -180,7 +191,8 @@ void transform_columns(const Image& image) {
             labels[c * height + y] = image.labels[corner + y * width + c];
             squares[c * height + y] = image.squares[corner + y * width + c];
           }
-        for (int64_t c = 0; c < columns; ++c) line.transform<W>(&labels[c * height], &squares[c * height]);
+        for (int64_t c = 0; c < columns; ++c)
+          line.transform<W>(&labels[c * height], &squares[c * height], [](auto...) {});
         for (int64_t y = 0; y < height; ++y)
           for (int64_t c = 0; c < columns; ++c) image.squares[corner + y * width + c] = squares[c * height + y];
       }
@@ -196,11 +208,9 @@ std::vector<float> transform_rows(const Image& image, const ObjectPlaces& places
     LineTransform line(width, image.weights[2]);
     with_simd([&]<int W>() {
       for (int64_t row = first; row < last; ++row) {
-        const int32_t* labels = image.labels + row * width;
         float* squares = image.squares + row * width;
-        line.transform<W>(labels, squares);
-        for_each_run(labels, 0, width, [&](int32_t id, int64_t begin, int64_t end) {
-          if (id > 0) raise_to(largest[places[id]], *std::max_element(squares + begin, squares + end));
+        line.transform<W>(image.labels + row * width, squares, [&](int32_t id, int64_t begin, int64_t end) {
+          raise_to(largest[places[id]], largest_of(squares + begin, end - begin));
         });
       }
     });

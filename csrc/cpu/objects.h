@@ -12,12 +12,24 @@ namespace embedseg {
 
 constexpr int64_t grain_pixels = 1 << 15;  // pixels that are worth a thread
 
+// Where the run of equal labels that starts at `begin` ends.
+inline int64_t end_of_run(const int32_t* labels, int64_t begin, int64_t end) {
+  constexpr int64_t block = 8;  // compared at once
+  const int32_t id = labels[begin];
+  for (; begin + block <= end; begin += block) {
+    int32_t difference = 0;
+    for (int64_t i = 0; i < block; ++i) difference |= labels[begin + i] ^ id;
+    if (difference != 0) break;
+  }
+  while (begin < end && labels[begin] == id) ++begin;
+  return begin;
+}
+
 // Calls work(id, begin, end) for every run of equal labels from `begin` to before `end`.
 template <class Work>
 void for_each_run(const int32_t* labels, int64_t begin, int64_t end, const Work& work) {
   while (begin < end) {
-    int64_t next = begin + 1;
-    while (next < end && labels[next] == labels[begin]) ++next;
+    const int64_t next = end_of_run(labels, begin, end);
     work(labels[begin], begin, next);
     begin = next;
   }

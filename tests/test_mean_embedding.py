@@ -48,9 +48,7 @@ def test_every_float_dtype(dtype, dim):
 @pytest.mark.parametrize("dtype", [*INTEGER_DTYPES, torch.uint32, torch.uint64])
 def test_every_label_dtype(dtype):
     embedding = embedding_for(CELLS, 8)
-    for one, other in zip(
-        mean_embedding(embedding, CELLS.to(dtype)), mean_embedding(embedding, CELLS), strict=True
-    ):
+    for one, other in zip(mean_embedding(embedding, CELLS.to(dtype)), mean_embedding(embedding, CELLS), strict=True):
         assert torch.equal(one, other)
 
 

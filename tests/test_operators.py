@@ -46,7 +46,9 @@ def test_opcheck(sample):
 
 
 def test_every_operator_has_a_sample():
-    library = {name.split("::")[1] for name in torch._C._dispatch_get_all_op_names() if name.startswith("embedseg_ops::")}
+    library = {
+        name.split("::")[1] for name in torch._C._dispatch_get_all_op_names() if name.startswith("embedseg_ops::")
+    }
     assert library == {sample.split(",")[0] for sample in SAMPLES}
 
 

@@ -34,7 +34,9 @@ def prediction(labels, noise=0.2):
 def test_equals_reference(labels, layout, options):
     embedding, distance = prediction(labels)
     embedding = in_layout(embedding, layout)
-    assert torch.equal(postprocess(embedding, distance, **options), reference.postprocess(embedding, distance, **options))
+    assert torch.equal(
+        postprocess(embedding, distance, **options), reference.postprocess(embedding, distance, **options)
+    )
 
 
 def test_a_clean_prediction_gives_the_truth():

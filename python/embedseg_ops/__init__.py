@@ -5,6 +5,7 @@ import torch  # noqa: F401, I001  # loads libtorch, which _C needs
 from embedseg_ops import _C  # registers the operators; an error here must reach the user
 from embedseg_ops import metrics, reference
 from embedseg_ops.ops.connected_components import connected_components
+from embedseg_ops.ops.distance_map import distance_map
 from embedseg_ops.ops.embedding_loss import EmbeddingLoss, embedding_loss
 from embedseg_ops.ops.mean_embedding import mean_embedding
 from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
@@ -15,6 +16,7 @@ __all__ = [
     "EmbeddingLoss",
     "build_info",
     "connected_components",
+    "distance_map",
     "embedding_loss",
     "mean_embedding",
     "metrics",

@@ -5,7 +5,6 @@ import torch
 from samples import cells, embedding_for
 
 import embedseg_ops
-from embedseg_ops.ops import embedding_loss as _  # noqa: F401
 
 OPERATORS = torch.ops.embedseg_ops
 

@@ -54,9 +54,15 @@ def label_batch(labels: Array, name: str = "labels", spacing: Sequence[float] | 
     single = tensor.ndim == 2 or (tensor.ndim == 3 and spacing is not None and len(spacing) == 3)
     if tensor.ndim not in (2, 3, 4):
         raise ValueError(f"{name} must be [H, W], [B, H, W] or [B, D, H, W], got shape {list(tensor.shape)}")
-    check_label_range(tensor, name)
+    if values_are_known(tensor):
+        check_label_range(tensor, name)
     batch = tensor.unsqueeze(0) if single else tensor
     return batch.to(torch.int32).contiguous(), answer_like(labels, single)
+
+
+def values_are_known(tensor: Tensor) -> bool:
+    """Whether values can be looked at and checked: not while torch.compile traces, nor inside torch.vmap."""
+    return not torch.compiler.is_compiling() and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
 
 
 def check_integer(tensor: Tensor, name: str) -> None:
@@ -160,7 +166,7 @@ def count_objects(embedding: Tensor, labels: Tensor, num_objects: int | None) ->
     check_same_images(embedding, labels, "labels")
     if num_objects is not None and num_objects < 0:
         raise ValueError(f"num_objects must be 0 or more, got {num_objects}")
-    if torch.compiler.is_compiling():
+    if not values_are_known(labels):
         if num_objects is None:
             num_objects = labels.to(torch.int64).max().item() + 1
             torch._check(num_objects >= 0)
@@ -208,7 +214,7 @@ def check_pairs(pairs: Tensor, embedding: Tensor) -> None:
         raise ValueError(f"pairs must be [P, 3], rows of image, object, neighbour, got shape {list(pairs.shape)}")
     if pairs.device != embedding.device:
         raise ValueError(f"pairs must be on the embedding's device, {embedding.device}, got {pairs.device}")
-    if torch.compiler.is_compiling() or pairs.shape[0] == 0:
+    if not values_are_known(pairs) or pairs.shape[0] == 0:
         return
     first, last = (int(image) for image in torch.aminmax(pairs[:, 0]))
     if first < 0 or last >= embedding.shape[0]:

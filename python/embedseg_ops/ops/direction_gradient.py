@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from embedseg_ops.ops.vmap import fold_into_batch
+
 direction_gradient = torch.ops.embedseg_ops.direction_gradient
 
 
@@ -21,3 +23,4 @@ def _refuse(ctx: object, gradient: Tensor) -> None:
 
 
 torch.library.register_autograd("embedseg_ops::direction_gradient", _refuse)
+fold_into_batch("direction_gradient")

@@ -8,6 +8,7 @@ from torch import Tensor
 from embedseg_ops.arguments import check_pairs, check_positive, check_weights, count_objects
 from embedseg_ops.ops.direction_gradient import direction_gradient
 from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
+from embedseg_ops.ops.vmap import loop_and_stack
 
 
 class EmbeddingLoss(NamedTuple):
@@ -98,3 +99,4 @@ def _backward(ctx, consistency: Tensor, discrimination: Tensor, _: Tensor) -> tu
 
 
 torch.library.register_autograd("embedseg_ops::embedding_loss", _backward, setup_context=_setup_context)
+loop_and_stack("embedding_loss")

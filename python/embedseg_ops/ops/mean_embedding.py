@@ -5,6 +5,7 @@ from torch import Tensor
 
 from embedseg_ops.arguments import count_objects
 from embedseg_ops.ops.direction_gradient import direction_gradient
+from embedseg_ops.ops.vmap import fold_into_batch
 
 
 def mean_embedding(embedding: Tensor, labels: Tensor, num_objects: int | None = None) -> tuple[Tensor, Tensor]:
@@ -56,3 +57,4 @@ def _backward(ctx, mean_gradient: Tensor, _: Tensor, length_gradient: Tensor) ->
 
 
 torch.library.register_autograd("embedseg_ops::mean_embedding", _backward, setup_context=_setup_context)
+fold_into_batch("mean_embedding")

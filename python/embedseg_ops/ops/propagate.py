@@ -10,7 +10,9 @@ from embedseg_ops.arguments import (
     check_integer,
     check_label_range,
     check_table_size,
+    values_are_known,
 )
+from embedseg_ops.ops.vmap import fold_into_batch
 
 
 def propagate(embedding: Array, seeds: Array, max_distance: float = 0.3) -> Array:
@@ -38,7 +40,7 @@ def propagate(embedding: Array, seeds: Array, max_distance: float = 0.3) -> Arra
     embedding, seeds, answer = as_image_batch(embedding, seeds, "seeds")
     check_integer(seeds, "seeds")
     max_distance = check_finite(max_distance, "max_distance")
-    if not torch.compiler.is_compiling():
+    if values_are_known(seeds):
         largest = check_label_range(seeds, "seeds")
         check_table_size(embedding, largest + 1, "seeds")
     return answer(grow(embedding, seeds.to(torch.int32).contiguous(), max_distance))
@@ -52,3 +54,6 @@ def grow(embedding: Tensor, seeds: Tensor, max_distance: float) -> Tensor:
 @torch.library.register_fake("embedseg_ops::propagate")
 def _(embedding: Tensor, seeds: Tensor, max_distance: float) -> Tensor:
     return seeds.new_empty(seeds.shape)
+
+
+fold_into_batch("propagate")

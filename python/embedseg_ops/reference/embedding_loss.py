@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from embedseg_ops.ops.embedding_loss import EmbeddingLoss
 from embedseg_ops.reference.mean_embedding import directions, mean_embedding
 from embedseg_ops.reference.neighbor_pairs import neighbor_pairs
 
@@ -15,8 +16,8 @@ def embedding_loss(
     distance: float = 10.0,
     weights: str | Tensor | None = "balanced",
     background: bool = True,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return total, consistency and discrimination; as :func:`embedseg_ops.embedding_loss`, in the input's dtype."""
+) -> EmbeddingLoss:
+    """Compute the loss and its two terms; as :func:`embedseg_ops.embedding_loss`, in the input's dtype."""
     labels = labels if background else torch.where(labels == 0, -1, labels)
     if pairs is None:
         pairs = neighbor_pairs(labels, distance, background)
@@ -27,7 +28,7 @@ def embedding_loss(
         terms = _image_loss(embedding[b : b + 1], labels[b : b + 1], own_pairs, own_weights)
         consistency = consistency + terms[0] / len(embedding)
         discrimination = discrimination + terms[1] / len(embedding)
-    return consistency + discrimination, consistency, discrimination
+    return EmbeddingLoss(consistency + discrimination, consistency, discrimination)
 
 
 def _image_loss(

@@ -15,20 +15,15 @@ struct GradientWriter {
   void write_segment(int64_t image, int64_t begin, int64_t end, const int32_t* labels) const {
     const int64_t dim = D > 0 ? D : task.view.dim;
     Scratch<Lanes<C>, D> tile(dim), gradient(dim);
-    Stage<T> input(task.view, image, begin, end), output(task.output, image, begin, end);
-    for (int64_t piece = begin; piece < end; piece += input.piece_length()) {
-      const int64_t piece_end = std::min(piece + input.piece_length(), end);
-      TilePlace<T> from = input.read(piece), to = output.open(piece);
-      for (int64_t pixel = piece; pixel < piece_end; pixel += W) {
-        from.pixels = to.pixels = static_cast<int>(std::min<int64_t>(W, piece_end - pixel));
-        load_tile<D, T>(from, tile.data());
-        gather(image, pixel, labels + (pixel - begin), from.pixels, gradient);
-        project(tile, gradient);
-        store_tile<D, T>(to, gradient.data());
-        from.first += W * from.pixel_stride;
-        to.first += W * to.pixel_stride;
-      }
-      output.write();
+    TilePlace<T> from = tile_place<T>(task.view, image, begin, W), to = tile_place<T>(task.output, image, begin, W);
+    for (int64_t pixel = begin; pixel < end; pixel += W) {
+      from.pixels = to.pixels = static_cast<int>(std::min<int64_t>(W, end - pixel));
+      load_tile<D, T>(from, tile.data());
+      gather(image, pixel, labels + (pixel - begin), from.pixels, gradient);
+      project(tile, gradient);
+      store_tile<D, T>(to, gradient.data());
+      from.first += W * from.pixel_stride;
+      to.first += W * to.pixel_stride;
     }
   }
 

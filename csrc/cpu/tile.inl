@@ -151,20 +151,33 @@ void store_tile(const TilePlace<T>& place, Lanes<Compute<T>>* tile) {
   }
 }
 
-// Whether any lane of a mask (0 or -1 in every lane) is set.
-template <class M>
-bool any_lane(M mask) {
-  Vector<int64_t, sizeof(M) / sizeof(int64_t)> words;
-  std::memcpy(&words, &mask, sizeof mask);
-  int64_t any = 0;
-  for (size_t i = 0; i < sizeof(M) / sizeof(int64_t); ++i) any |= words[i];
-  return any != 0;
+template <class V, int... I>
+auto half_of(V v, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(v, v, I...);
+}
+template <class V, int... I>
+auto other_half_of(V v, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(v, v, (static_cast<int>(sizeof...(I)) + I)...);
 }
 
-inline int count_lanes(Lanes<int32_t> mask) {
-  int32_t sum = 0;
-  for (int i = 0; i < W; ++i) sum -= mask[i];
-  return sum;
+// The lanes of a vector taken together two by two, whatever their order.
+template <int lanes, class V, class Combine>
+[[gnu::always_inline]] inline auto reduce(V v, const Combine& combine) {
+  if constexpr (lanes == 2) {
+    return combine(v[0], v[1]);
+  } else {
+    constexpr auto half = std::make_integer_sequence<int, lanes / 2>();
+    return reduce<lanes / 2>(combine(half_of(v, half), other_half_of(v, half)), combine);
+  }
+}
+
+// How many lanes of a mask (0 or -1 in every lane) are set; and whether any is.
+[[gnu::always_inline]] inline int count_lanes(Lanes<int32_t> mask) {
+  return -reduce<W>(mask, [](auto a, auto b) { return a + b; });
+}
+template <class M>
+[[gnu::always_inline]] inline bool any_lane(M mask) {
+  return reduce<W>(mask, [](auto a, auto b) { return a | b; }) != 0;
 }
 
 // Labels [begin, end) as int32, −1 for those that are no object's; and W times −1 behind the last.

@@ -102,7 +102,7 @@ def check_finite(value: float, name: str) -> float:
         number = float(value)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be a number, got {type(value).__name__}") from error
-    if not math.isfinite(number):
+    if not -math.inf < number < math.inf:  # also false for NaN, and torch.compile can follow it
         raise ValueError(f"{name} must be finite, got {value}")
     return number
 

@@ -249,8 +249,9 @@ template <class C>
 template <int D, class C>
 [[gnu::always_inline]] inline InverseLength<C> invert_length(Lanes<C>* tile, int64_t runtime_dim) {
   const int64_t dim = D > 0 ? D : runtime_dim;
-  Lanes<C> square{}, length;
-  for_channels<D>(dim, [&](int64_t d) { square += tile[d] * tile[d]; });
+  Lanes<C> partial[4]{}, length;  // four sums at once: one alone would wait for itself
+  for_channels<D>(dim, [&](int64_t d) { partial[d % 4] += tile[d] * tile[d]; });
+  const Lanes<C> square = (partial[0] + partial[1]) + (partial[2] + partial[3]);
   for (int i = 0; i < W; ++i) length[i] = std::sqrt(square[i]);
   const Lanes<C> inverse = C(1) / length;
   const auto safe = (square > smallest_square<C>)&(square < largest_square<C>);

@@ -1,10 +1,11 @@
 // Frontier propagation: seeds grow over the pixels like them. SPEC, Postprocessing, steps 2 to 4.
 #include <torch/csrc/stable/library.h>
 
+#include <bit>
 #include <mutex>
 
+#include "cpu/blocks.h"
 #include "cpu/judgement.h"
-#include "cpu/padded_labels.h"
 #include "cpu/tile.h"
 
 namespace embedseg {
@@ -60,11 +61,11 @@ double Judgement::distance(int64_t image, int64_t pixel, int64_t row) const {
 
 namespace {
 
-// What was judged before, a few objects for every block of pixels. An entry holds the object and the bits of the
-// pixels it may take in one word, so threads may overwrite each other's: either's is right.
+// What was judged before, a few objects for every block. An entry holds the object and the bits of the pixels that it
+// may take in one word, so threads may overwrite each other's: either's is right.
 class Memory {
  public:
-  explicit Memory(int64_t places) : entries_(places / block_length * ways) {}
+  explicit Memory(int64_t blocks) : entries_(blocks * ways) {}
 
   // The entry that has the object, or the one to put it in.
   std::atomic_ref<uint64_t> entry(int64_t block, int32_t object) {
@@ -83,122 +84,152 @@ class Memory {
   std::vector<uint64_t> entries_;
 };
 
-// Grows one image level by level. While a level runs, a pixel that it assigns carries the level's mark above the bits
-// of its label: such a pixel may still be won by a closer object; one without it, or with the last level's, may not.
+// A pixel that an object would take although another has taken it in the same level.
+struct Contest {
+  int64_t block;
+  int place;
+  int32_t object;
+};
+
+// Grows one image level by level, whole blocks at a time. In a level, the pixels that the last one took (fresh) offer
+// their object to their neighbours; what is taken now (claimed) counts from the next level on (settled).
 class Growth {
  public:
-  Growth(const Judgement& judgement, int64_t image, int64_t objects, PaddedLabels& labels)
+  Growth(const Judgement& judgement, int64_t image, int64_t objects, Blocks& blocks)
       : judgement_(judgement),
         judge_(EMBEDSEG_BEST_ISA(choose_judge(judgement.view))),
         image_(image),
         first_row_(image * objects),
-        labels_(labels),
-        memory_(labels.size()) {}
+        blocks_(blocks),
+        memory_(blocks.count()),
+        settled_(blocks.count(), static_cast<Bits>(~0)),
+        fresh_(blocks.count(), 0),
+        claimed_(blocks.count(), 0) {}
 
   void run() {
-    collect_seeds();
-    for (int64_t level = 0; !frontier_.empty(); ++level) {
-      mark_ = level % 2 == 0 ? even_mark : odd_mark;
+    settle_seeds();
+    while (!frontier_.empty()) {
       grow_level();
+      for (const Contest& contest : contests_) decide(contest);
+      end_level();
     }
   }
 
  private:
-  static constexpr uint32_t label_bits = (uint32_t(1) << 30) - 1, mark_bits = ~label_bits;
-  static constexpr uint32_t even_mark = uint32_t(1) << 30, odd_mark = uint32_t(2) << 30;
-  static constexpr int32_t out_of_bounds = -1, unassigned = 0;
-
-  void collect_seeds() {
-    std::mutex mutex;
-    std::vector<int64_t> seeds;
-    labels_.for_rows([&](int64_t, int64_t place) {
-      std::vector<int64_t> found;
-      for (int64_t p = place; p < place + labels_.width(); ++p) {
-        if (load(p) > 0 && touches_unassigned(p)) found.push_back(p);
+  void settle_seeds() {
+    blocks_.for_rows([&](int64_t, int64_t row) {
+      std::vector<int64_t> seeded;
+      for (int64_t block = row; block < row + blocks_.row_length(); ++block) {
+        Bits taken = 0, seeds = 0;
+        for (int i = 0; i < block_length; ++i) {
+          taken |= static_cast<Bits>((blocks_.labels(block)[i] != 0) << i);
+          seeds |= static_cast<Bits>((blocks_.labels(block)[i] > 0) << i);
+        }
+        settled_[block] = taken;
+        fresh_[block] = seeds;
+        if (seeds != 0) seeded.push_back(block);
       }
-      if (found.empty()) return;
-      const std::lock_guard lock(mutex);
-      seeds.insert(seeds.end(), found.begin(), found.end());
+      append(frontier_, seeded);
     });
-    frontier_ = std::move(seeds);
-  }
-
-  bool touches_unassigned(int64_t place) {
-    return std::any_of(labels_.neighbors().begin(), labels_.neighbors().end(),
-                       [&](int64_t offset) { return load(place + offset) == unassigned; });
   }
 
   void grow_level() {
-    std::mutex mutex;
-    std::vector<int64_t> next;
-    torch::stable::parallel_for(0, static_cast<int64_t>(frontier_.size()), 1024, [&](int64_t first, int64_t last) {
-      std::vector<int64_t> taken;
-      for (int64_t i = first; i < last; ++i) expand(frontier_[i], taken);
-      const std::lock_guard lock(mutex);
-      next.insert(next.end(), taken.begin(), taken.end());
+    touched_.clear();
+    contests_.clear();
+    torch::stable::parallel_for(0, static_cast<int64_t>(frontier_.size()), 256, [&](int64_t first, int64_t last) {
+      std::vector<int64_t> touched;
+      std::vector<Contest> contests;
+      for (int64_t i = first; i < last; ++i) expand(frontier_[i], touched, contests);
+      append(touched_, touched);
+      append(contests_, contests);
     });
-    frontier_.swap(next);
   }
 
-  void expand(int64_t place, std::vector<int64_t>& taken) {
-    const int32_t object = static_cast<int32_t>(load(place) & label_bits);
-    labels_[place].store(object, std::memory_order_relaxed);  // the last level's mark goes
-    for (const int64_t offset : labels_.neighbors()) {
-      const int64_t neighbor = place + offset;
-      int32_t held = load(neighbor);
-      if (held == unassigned && accepts(neighbor, object)) {
-        if (labels_[neighbor].compare_exchange_strong(held, marked(object), std::memory_order_relaxed)) {
-          taken.push_back(neighbor);
-          continue;
-        }
+  void end_level() {
+    for (const int64_t block : frontier_) fresh_[block] = 0;
+    for (const int64_t block : touched_) {
+      fresh_[block] = claimed_[block];
+      settled_[block] |= claimed_[block];
+      claimed_[block] = 0;
+    }
+    frontier_.swap(touched_);
+  }
+
+  void expand(int64_t block, std::vector<int64_t>& touched, std::vector<Contest>& contests) {
+    const int32_t* labels = blocks_.labels(block);
+    for (uint32_t left = fresh_[block]; left != 0;) {
+      const int32_t object = labels[std::countr_zero(left)];
+      uint32_t own = 0;
+      for (int i = 0; i < block_length; ++i) own |= static_cast<uint32_t>(labels[i] == object) << i;
+      own &= left;
+      left &= ~own;
+      const uint32_t around = own << 2 | own << 1 | own;  // bit 0 is the last pixel of the block before
+      for (const int64_t row : blocks_.rows_around()) {
+        offer(block + row, object, static_cast<Bits>(around >> 1), touched, contests);
+        if ((around & 1) != 0) offer(block + row - 1, object, Bits(1) << (block_length - 1), touched, contests);
+        if ((around >> (block_length + 1)) != 0) offer(block + row + 1, object, 1, touched, contests);
       }
-      if (is_contested(held, object)) contest(neighbor, held, object);
     }
   }
 
-  bool is_contested(int32_t held, int32_t object) const {
-    return held != out_of_bounds && (held & mark_bits) == mark_ && static_cast<int32_t>(held & label_bits) != object;
-  }
-
-  // Another object took the pixel in this same level: the closer one has it, of two as close the smaller label.
-  void contest(int64_t place, int32_t held, int32_t object) {
-    if (!accepts(place, object)) return;
-    const double distance = exact_distance(place, object);
-    while (is_contested(held, object)) {
-      const int32_t holder = static_cast<int32_t>(held & label_bits);
-      const double held_distance = exact_distance(place, holder);
-      if (held_distance < distance || (held_distance == distance && holder < object)) return;
-      if (labels_[place].compare_exchange_weak(held, marked(object), std::memory_order_relaxed)) return;
+  void offer(int64_t block, int32_t object, Bits pixels, std::vector<int64_t>& touched,
+             std::vector<Contest>& contests) {
+    pixels &= static_cast<Bits>(~settled_[block]);
+    if (pixels == 0) return;
+    pixels &= accepted(block, object);
+    if (pixels == 0) return;
+    const Bits before = std::atomic_ref(claimed_[block]).fetch_or(pixels, std::memory_order_relaxed);
+    if (before == 0) touched.push_back(block);
+    int32_t* labels = blocks_.labels(block);
+    for (uint32_t won = pixels & ~before; won != 0; won &= won - 1) {
+      std::atomic_ref(labels[std::countr_zero(won)]).store(object, std::memory_order_relaxed);
+    }
+    for (uint32_t lost = pixels & before; lost != 0; lost &= lost - 1) {
+      const int place = std::countr_zero(lost);
+      // The winner may not have written yet; a contest with oneself is decided in one's favour.
+      if (std::atomic_ref(labels[place]).load(std::memory_order_relaxed) != object) {
+        contests.push_back({block, place, object});
+      }
     }
   }
 
-  bool accepts(int64_t place, int32_t object) {
-    const int64_t block = place / block_length;
+  // The closer object has the pixel, of two as close the smaller label.
+  void decide(const Contest& contest) {
+    int32_t& holder = blocks_.labels(contest.block)[contest.place];
+    if (holder == contest.object) return;
+    const int64_t pixel = blocks_.first_pixel(contest.block) + contest.place;
+    const double held = judgement_.distance(image_, pixel, first_row_ + holder);
+    const double offered = judgement_.distance(image_, pixel, first_row_ + contest.object);
+    if (offered < held || (offered == held && contest.object < holder)) holder = contest.object;
+  }
+
+  Bits accepted(int64_t block, int32_t object) {
     std::atomic_ref<uint64_t> entry = memory_.entry(block, object);
     uint64_t judged = entry.load(std::memory_order_relaxed);
     if (judged >> block_length != static_cast<uint64_t>(object)) {
-      const int64_t first = block * block_length;
       judged = static_cast<uint64_t>(object) << block_length |
-               judge_(judgement_, image_, labels_.pixel_at(first), labels_.block_pixels(first), first_row_ + object);
+               judge_(judgement_, image_, blocks_.first_pixel(block), blocks_.pixels(block), first_row_ + object);
       entry.store(judged, std::memory_order_relaxed);
     }
-    return judged >> (place % block_length) & 1;
+    return static_cast<Bits>(judged);
   }
 
-  double exact_distance(int64_t place, int32_t object) const {
-    return judgement_.distance(image_, labels_.pixel_at(place), first_row_ + object);
+  template <class T>
+  void append(std::vector<T>& all, const std::vector<T>& more) {
+    if (more.empty()) return;
+    const std::lock_guard lock(mutex_);
+    all.insert(all.end(), more.begin(), more.end());
   }
-
-  int32_t load(int64_t place) { return labels_[place].load(std::memory_order_relaxed); }
-  int32_t marked(int32_t object) const { return static_cast<int32_t>(static_cast<uint32_t>(object) | mark_); }
 
   const Judgement& judgement_;
   Judge judge_;
   int64_t image_, first_row_;
-  PaddedLabels& labels_;
+  Blocks& blocks_;
   Memory memory_;
-  std::vector<int64_t> frontier_;
-  uint32_t mark_ = even_mark;
+  std::vector<Bits> settled_, fresh_, claimed_;  // for every block
+  std::vector<int64_t> frontier_, touched_;      // blocks with fresh, with claimed pixels
+  std::vector<Contest> contests_;
+  std::mutex mutex_;
 };
 
 int64_t largest_label(const int32_t* labels, int64_t count) {
@@ -215,9 +246,9 @@ Tensor propagate(const Tensor& embedding, const Tensor& seeds, double max_distan
   const Judgement judgement(view, sums, max_distance);
   Tensor result = empty_like(seeds, ScalarType::Int);
   for (int64_t image = 0; image < grid.batch && grid.pixels() > 0; ++image) {
-    PaddedLabels labels(grid, seed + image * grid.pixels());
-    Growth(judgement, image, objects, labels).run();
-    labels.copy_to(data<int32_t>(result) + image * grid.pixels());
+    Blocks blocks(grid, seed + image * grid.pixels());
+    Growth(judgement, image, objects, blocks).run();
+    blocks.copy_to(data<int32_t>(result) + image * grid.pixels());
   }
   return result;
 }

@@ -106,6 +106,7 @@ struct Summer {
     Scratch<Fixeds, D> directions(2 * dim + 1);
     TilePlace<T> place = tile_place<T>(task.view, image, begin, W);
     for (int64_t pixel = begin; pixel < end; pixel += W, place.first += W * place.pixel_stride) {
+      if (!any_object(labels + (pixel - begin))) continue;
       place.pixels = static_cast<int>(std::min<int64_t>(W, end - pixel));
       load_tile<D, T>(place, tile.data());
       const Lanes<C> factor = invert_length<D, C>(tile.data(), dim).factor * scale;

@@ -1,4 +1,4 @@
-// Which pixels of a block an object may take, for one instruction set.
+// Growth, for one instruction set.
 #include "cpu/tile.inl"
 
 // Bit i: lane i of a mask (0 or -1 in every lane) is set.
@@ -41,8 +41,158 @@ uint32_t judge_as(const Judgement& judgement, int64_t image, int64_t pixel, int 
   return accepted;
 }
 
+// Bit i: label i of a block is `object`.
+inline uint32_t bits_equal(const int32_t* labels, int32_t object) {
+  uint32_t bits = 0;
+  for (int first = 0; first < block_length; first += W) {
+    Lanes<int32_t> lanes;
+    std::memcpy(&lanes, labels + first, sizeof lanes);
+    bits |= bits_of(lanes == object) << first;
+  }
+  return bits;
+}
+
 Judge choose_judge(const EmbeddingView& view) {
   Judge judge = nullptr;
   with_storage(view.dtype, [&]<class T>() { with_dim<T>(view.dim, [&]<int D>() { judge = &judge_as<D, T>; }); });
   return judge;
+}
+
+// Grows one image level by level, whole blocks at a time. In a level, the pixels that the last one took (fresh) offer
+// their object to their neighbours; what is taken now (claimed) counts from the next level on (settled).
+class Growth {
+ public:
+  Growth(const Judgement& judgement, int64_t image, int64_t objects, Blocks& blocks)
+      : judgement_(judgement),
+        judge_(choose_judge(judgement.view)),
+        image_(image),
+        first_row_(image * objects),
+        blocks_(blocks),
+        memory_(blocks.count()),
+        settled_(blocks.count(), static_cast<Bits>(~0)),
+        fresh_(blocks.count(), 0),
+        claimed_(blocks.count(), 0) {}
+
+  void run() {
+    settle_seeds();
+    while (!frontier_.empty()) {
+      grow_level();
+      for (const Contest& contest : contests_) decide(contest);
+      end_level();
+    }
+  }
+
+ private:
+  void settle_seeds() {
+    blocks_.for_rows([&](int64_t, int64_t row) {
+      std::vector<int64_t> seeded;
+      for (int64_t block = row; block < row + blocks_.row_length(); ++block) {
+        const int32_t* labels = blocks_.labels(block);
+        settled_[block] = static_cast<Bits>(~bits_equal(labels, 0));
+        fresh_[block] = static_cast<Bits>(settled_[block] & ~bits_equal(labels, -1));
+        if (fresh_[block] != 0) seeded.push_back(block);
+      }
+      append(frontier_, seeded);
+    });
+  }
+
+  void grow_level() {
+    touched_.clear();
+    contests_.clear();
+    torch::stable::parallel_for(0, static_cast<int64_t>(frontier_.size()), 256, [&](int64_t first, int64_t last) {
+      std::vector<int64_t> touched;
+      std::vector<Contest> contests;
+      for (int64_t i = first; i < last; ++i) expand(frontier_[i], touched, contests);
+      append(touched_, touched);
+      append(contests_, contests);
+    });
+  }
+
+  void end_level() {
+    for (const int64_t block : frontier_) fresh_[block] = 0;
+    for (const int64_t block : touched_) {
+      fresh_[block] = claimed_[block];
+      settled_[block] |= claimed_[block];
+      claimed_[block] = 0;
+    }
+    frontier_.swap(touched_);
+  }
+
+  void expand(int64_t block, std::vector<int64_t>& touched, std::vector<Contest>& contests) {
+    const int32_t* labels = blocks_.labels(block);
+    for (uint32_t left = fresh_[block]; left != 0;) {
+      const int32_t object = labels[std::countr_zero(left)];
+      const uint32_t own = left & bits_equal(labels, object);
+      left &= ~own;
+      const uint32_t around = own << 2 | own << 1 | own;  // bit 0 is the last pixel of the block before
+      for (const int64_t row : blocks_.rows_around()) {
+        offer(block + row, object, static_cast<Bits>(around >> 1), touched, contests);
+        if ((around & 1) != 0) offer(block + row - 1, object, Bits(1) << (block_length - 1), touched, contests);
+        if ((around >> (block_length + 1)) != 0) offer(block + row + 1, object, 1, touched, contests);
+      }
+    }
+  }
+
+  void offer(int64_t block, int32_t object, Bits pixels, std::vector<int64_t>& touched,
+             std::vector<Contest>& contests) {
+    pixels &= static_cast<Bits>(~settled_[block]);
+    if (pixels == 0) return;
+    pixels &= accepted(block, object);
+    if (pixels == 0) return;
+    const Bits before = std::atomic_ref(claimed_[block]).fetch_or(pixels, std::memory_order_relaxed);
+    if (before == 0) touched.push_back(block);
+    int32_t* labels = blocks_.labels(block);
+    for (uint32_t won = pixels & ~before; won != 0; won &= won - 1) {
+      std::atomic_ref(labels[std::countr_zero(won)]).store(object, std::memory_order_relaxed);
+    }
+    for (uint32_t lost = pixels & before; lost != 0; lost &= lost - 1) {
+      const int place = std::countr_zero(lost);
+      // The winner may not have written yet; a contest with oneself is decided in one's favour.
+      if (std::atomic_ref(labels[place]).load(std::memory_order_relaxed) != object) {
+        contests.push_back({block, place, object});
+      }
+    }
+  }
+
+  // The closer object has the pixel, of two as close the smaller label.
+  void decide(const Contest& contest) {
+    int32_t& holder = blocks_.labels(contest.block)[contest.place];
+    if (holder == contest.object) return;
+    const int64_t pixel = blocks_.first_pixel(contest.block) + contest.place;
+    const double held = judgement_.distance(image_, pixel, first_row_ + holder);
+    const double offered = judgement_.distance(image_, pixel, first_row_ + contest.object);
+    if (offered < held || (offered == held && contest.object < holder)) holder = contest.object;
+  }
+
+  Bits accepted(int64_t block, int32_t object) {
+    std::atomic_ref<uint64_t> entry = memory_.entry(block, object);
+    uint64_t judged = entry.load(std::memory_order_relaxed);
+    if (judged >> block_length != static_cast<uint64_t>(object)) {
+      judged = static_cast<uint64_t>(object) << block_length |
+               judge_(judgement_, image_, blocks_.first_pixel(block), blocks_.pixels(block), first_row_ + object);
+      entry.store(judged, std::memory_order_relaxed);
+    }
+    return static_cast<Bits>(judged);
+  }
+
+  template <class T>
+  void append(std::vector<T>& all, const std::vector<T>& more) {
+    if (more.empty()) return;
+    const std::lock_guard lock(mutex_);
+    all.insert(all.end(), more.begin(), more.end());
+  }
+
+  const Judgement& judgement_;
+  Judge judge_;
+  int64_t image_, first_row_;
+  Blocks& blocks_;
+  Memory memory_;
+  std::vector<Bits> settled_, fresh_, claimed_;  // for every block
+  std::vector<int64_t> frontier_, touched_;      // blocks with fresh, with claimed pixels
+  std::vector<Contest> contests_;
+  std::mutex mutex_;
+};
+
+void grow(const Judgement& judgement, int64_t image, int64_t objects, Blocks& blocks) {
+  Growth(judgement, image, objects, blocks).run();
 }

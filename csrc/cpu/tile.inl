@@ -197,6 +197,12 @@ inline void read_labels(const LabelView& view, int64_t begin, int64_t end, int32
   with_integer(view.dtype, [&]<class T>() { read_labels_as<T>(view, begin, end, out); });
 }
 
+inline bool any_object(const int32_t* labels) {
+  Lanes<int32_t> tile;
+  std::memcpy(&tile, labels, sizeof tile);
+  return any_lane(tile >= 0);
+}
+
 // body(object, inside) for every object of a tile of W labels; inside: 0 or -1, which of its pixels are the object's.
 template <class Body>
 [[gnu::always_inline]] inline void for_objects(const int32_t* labels, const Body& body) {

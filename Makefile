@@ -6,7 +6,7 @@ SANITIZE = build/sanitize
 
 .PHONY: demo test install develop lint format bench audit sanitize two-torches clean
 
-demo: install  ## segment a crowded picture, say how well, and draw it
+demo: install  ## segment a crowded prediction, say how well, and draw it
 	$(RUN)/python -m benchmarks.demo
 
 test: install  ## build and install with the extras for testing, then run all tests
@@ -17,7 +17,7 @@ $(RUN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(RUN)/pip install --quiet --upgrade pip
 	$(RUN)/pip install --quiet "$(TORCH)"
-	$(RUN)/pip install --quiet scikit-build-core pybind11 cmake ninja numpy scikit-image
+	$(RUN)/pip install --quiet scikit-build-core pybind11 cmake ninja numpy scipy scikit-image
 
 install: $(RUN)/python
 	$(RUN)/pip install --quiet --no-build-isolation .

@@ -3,11 +3,11 @@
 
 STABLE_TORCH_LIBRARY(embedseg_ops, m) {
   m.def(
-      "mean_embedding(Tensor embedding, Tensor labels, int num_objects)"
+      "mean_embedding(Tensor embedding, Tensor labels, SymInt num_objects)"
       " -> (Tensor means, Tensor counts, Tensor lengths)");
   m.def(
       "embedding_loss(Tensor embedding, Tensor labels, Tensor pairs, Tensor? weights, bool balanced, bool background,"
-      " int num_objects) -> (Tensor consistency, Tensor discrimination, Tensor gradients)");
+      " SymInt num_objects) -> (Tensor consistency, Tensor discrimination, Tensor gradients)");
   m.def(
       "direction_gradient(Tensor embedding, Tensor labels, Tensor gradients, Tensor? weights,"
       " Tensor? weighted_gradients) -> Tensor");

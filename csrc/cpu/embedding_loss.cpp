@@ -13,9 +13,13 @@ class ImageLoss {
   ImageLoss(const DirectionSums& sums, int64_t first_row, int64_t objects, bool weighted, bool balanced)
       : sums_(sums), first_row_(first_row), objects_(objects), weighted_(weighted) {
     lengths_.resize(objects);
+    means_.assign(objects * sums.dim, 0.0);
     neighbors_.assign(objects, 0);
     for (int64_t k = 0; k < objects; ++k) {
       lengths_[k] = sums.length(first_row + k);
+      for (int64_t d = 0; d < sums.dim && lengths_[k] > 0; ++d) {
+        means_[k * sums.dim + d] = sums.sum(first_row + k, d) / lengths_[k];
+      }
       pixels_ += count(k);
       occurring_ += count(k) > 0;
     }
@@ -29,7 +33,7 @@ class ImageLoss {
   int64_t dim() const { return sums_.dim; }
   int64_t count(int64_t k) const { return sums_.count(first_row_ + k); }
   bool occurs(int64_t k) const { return k >= 0 && k < objects_ && count(k) > 0; }
-  double mean(int64_t k, int64_t d) const { return lengths_[k] > 0 ? sums_.sum(first_row_ + k, d) / lengths_[k] : 0; }
+  double mean(int64_t k, int64_t d) const { return means_[k * sums_.dim + d]; }
   double class_weight(int64_t k) const { return k == 0 ? background_weight_ : foreground_weight_; }
   bool empty() const { return pixels_ == 0; }
 
@@ -94,7 +98,7 @@ class ImageLoss {
   const DirectionSums& sums_;
   int64_t first_row_, objects_;
   bool weighted_;
-  std::vector<double> lengths_;
+  std::vector<double> lengths_, means_;
   std::vector<int64_t> neighbors_;
   int64_t pixels_ = 0, occurring_ = 0;
   double foreground_weight_ = 1, background_weight_ = 1;

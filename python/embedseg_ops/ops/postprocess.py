@@ -3,6 +3,7 @@
 import torch
 
 from embedseg_ops.arguments import Array, as_image_batch, check_finite, check_sigma, check_size
+from embedseg_ops.ops import remove_small  # noqa: F401  # its fake kernel, for torch.compile
 from embedseg_ops.ops.propagate import grow
 from embedseg_ops.smoothing import gaussian
 

@@ -102,10 +102,10 @@ def test_load_folder_names_files_that_do_not_fit(tmp_path):
             (tmp_path / folder).mkdir(exist_ok=True)
             plane = array if folder == "images" else np.zeros((6, 7), np.uint8)
             tifffile.imwrite(tmp_path / folder / f"{name}.tif", plane, photometric="minisblack")
-    with pytest.raises(DataError, match="b.tif: 2 channels, expected 1"):
+    with pytest.raises(DataError, match=r"b\.tif: 2 channels, expected 1"):
         load_folder(tmp_path)
     tifffile.imwrite(tmp_path / "images" / "b.tif", np.full((6, 7), np.nan, np.float32))
-    with pytest.raises(DataError, match="b.tif: holds values that are not finite"):
+    with pytest.raises(DataError, match=r"b\.tif: holds values that are not finite"):
         load_folder(tmp_path)
     tifffile.imwrite(tmp_path / "images" / "b.tif", np.ones((6, 7), np.float32))
     samples = load_folder(tmp_path)

@@ -62,14 +62,14 @@ def test_unreadable_files_are_named(tmp_path, name):
     (tmp_path / name).write_bytes(b"not a picture")
     with pytest.raises(DataError, match=f"{name}: not a readable image"):
         read_image(tmp_path / name)
-    with pytest.raises(DataError, match="nothing.png: no such file"):
+    with pytest.raises(DataError, match=r"nothing\.png: no such file"):
         read_image(tmp_path / "nothing.png")
 
 
 def test_truncated_files_are_named(tmp_path):
     path = write(tmp_path / "cut.png", RANDOM.integers(0, 255, (50, 50)).astype(np.uint8))
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(DataError, match="cut.png: not a readable image"):
+    with pytest.raises(DataError, match=r"cut\.png: not a readable image"):
         read_image(path)
 
 
@@ -99,10 +99,10 @@ def test_folders_that_do_not_fit_are_named(tmp_path):
     with pytest.raises(DataError, match="has images/, but neither labels/ nor masks/"):
         find_sources(tmp_path)
     write(tmp_path / "labels" / "b.png", np.zeros((4, 4), np.uint8))
-    with pytest.raises(DataError, match="a.png: no labels of this name in .*labels"):
+    with pytest.raises(DataError, match=r"a\.png: no labels of this name in .*labels"):
         find_sources(tmp_path)
     label = write(tmp_path / "labels" / "a.png", np.zeros((4, 4), np.uint8))
-    with pytest.raises(DataError, match="b.png: no image of this name in .*images"):
+    with pytest.raises(DataError, match=r"b\.png: no image of this name in .*images"):
         find_sources(tmp_path)
     (tmp_path / "labels" / "b.png").unlink()
     (source,) = find_sources(tmp_path)

@@ -7,7 +7,8 @@ from safetensors.torch import save_file
 from embedseg_ops.weights import Settings, load_model, save_model, write_atomically
 
 SETTINGS = Settings(
-    channels=2, dim=4, filters=4, batch_norm=True, postprocess={"seed_threshold": 0.5}, provenance="noise", scores={"AP50": 0.25}
+    channels=2, dim=4, filters=4, batch_norm=True, postprocess={"seed_threshold": 0.5}, provenance="noise",
+    scores={"AP50": 0.25},
 )  # fmt: skip
 
 
@@ -32,7 +33,7 @@ def test_half_precision_halves_the_file(tmp_path):
 
 
 def test_a_broken_file_says_what_is_wrong(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nothing.safetensors does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.safetensors does not exist"):
         load_model(tmp_path / "nothing.safetensors")
     (tmp_path / "text").write_text("no weights")
     with pytest.raises(ValueError, match="text is not a readable safetensors file"):

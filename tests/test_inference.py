@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import embedseg_ops
-from embedseg_ops.inference import choose_device, predict_network, segment, split_axis
+from embedseg_ops.inference import choose_device, predict_network, split_axis
 from embedseg_ops.models import build_model
 from embedseg_ops.weights import Settings, save_model
 
@@ -74,9 +74,9 @@ def test_segment_answers_in_kind(tmp_path, make):
     settings = Settings(filters=2, dim=3, postprocess={"seed_threshold": 0.01})
     path = tmp_path / "model.safetensors"
     save_model(path, network(), settings)
-    labels = segment(make(np.random.default_rng(0).random((30, 43))), path)
+    labels = embedseg_ops.segment(make(np.random.default_rng(0).random((30, 43))), path)
     assert isinstance(labels, type(make(np.zeros(1))))
     assert labels.shape == (30, 43)
     assert str(labels.dtype).endswith("int32")
     with pytest.raises(ValueError, match=r"image must be \[1, H, W\] for this model, got shape \[2, 30, 43\]"):
-        segment(make(np.zeros((2, 30, 43))), path)
+        embedseg_ops.segment(make(np.zeros((2, 30, 43))), path)

@@ -4,9 +4,10 @@ import torch  # noqa: F401, I001  # loads libtorch, which _C needs
 
 from embedseg_ops import _C  # registers the operators; an error here must reach the user
 from embedseg_ops import reference
+from embedseg_ops.inference import segment
 from embedseg_ops.ops.connected_components import connected_components
 
-__all__ = ["build_info", "connected_components", "reference"]
+__all__ = ["build_info", "connected_components", "reference", "segment"]
 __version__ = "0.1.0"
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import embedseg_ops
-from embedseg_ops.inference import choose_device, predict_network, split_axis
+from embedseg_ops.inference import Segmenter, choose_device, predict_network, split_axis
 from embedseg_ops.models import build_model
 from embedseg_ops.weights import Settings, save_model
 
@@ -80,3 +80,26 @@ def test_segment_answers_in_kind(tmp_path, make):
     assert str(labels.dtype).endswith("int32")
     with pytest.raises(ValueError, match=r"image must be \[1, H, W\] for this model, got shape \[2, 30, 43\]"):
         embedseg_ops.segment(make(np.zeros((2, 30, 43))), path)
+
+
+SEGMENTER = Settings(
+    filters=2, dim=3, postprocess={"seed_threshold": 0.01, "seed_smoothing": 1.0, "min_object_size": 3}
+)
+
+
+@needs_operators
+def test_the_whole_model_compiles():
+    segmenter = Segmenter(network(), SEGMENTER)
+    image = torch.rand(2, 1, 24, 20)
+    labels = torch.compile(segmenter, fullgraph=True, backend="aot_eager")(image)
+    assert torch.equal(labels, segmenter(image))
+    assert labels.any()
+
+
+@needs_operators
+def test_the_whole_model_exports():
+    segmenter = Segmenter(network(), SEGMENTER).eval()
+    dynamic = dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)
+    exported = torch.export.export(segmenter, (torch.rand(2, 1, 21, 18),), dynamic_shapes=(dynamic,)).module()
+    image = torch.rand(3, 1, 40, 33)
+    assert torch.equal(exported(image), segmenter(image))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 import embedseg_ops
@@ -160,6 +160,25 @@ def segment(
     embedding, distance = predict_network(normalized, network, tile, overlap, progress)
     labels = embedseg_ops.postprocess(embedding, distance, **settings.postprocess)[0]
     return labels if isinstance(image, Tensor) else labels.numpy()
+
+
+class Segmenter(nn.Module):
+    """Network and postprocessing in one module, for ``torch.compile`` and ``torch.export``.
+
+    Args:
+        model: the network.
+        settings: whose postprocessing options are used.
+    """
+
+    def __init__(self, model: EmbeddingModel, settings: Settings):
+        super().__init__()
+        self.model = model
+        self.options = dict(settings.postprocess)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return labels int32 ``[B, *spatial]`` of normalised images float ``[B, C, *spatial]``."""
+        embedding, distance = self.model(image)
+        return embedseg_ops.postprocess(embedding, distance, **self.options)
 
 
 def shipped_model() -> str:

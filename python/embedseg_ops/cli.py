@@ -12,7 +12,7 @@ import numpy as np
 import tifffile
 from tqdm import tqdm
 
-from embedseg_ops import inference, readers, training
+from embedseg_ops import evaluation, inference, readers, training
 from embedseg_ops.data import Sample, load_folder
 from embedseg_ops.weights import Settings, load_model
 
@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_train(commands.add_parser("train", help="train a model on images and label maps"))
     add_predict(commands.add_parser("predict", help="segment images with a model"))
+    add_evaluate(commands.add_parser("evaluate", help="measure predicted labels against the truth"))
     options = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], None] = options.run
     try:
@@ -156,6 +157,23 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
     """Write labels as a compressed TIFF, uint16 where they fit and uint32 where not."""
     dtype = np.uint16 if labels.max(initial=0) < 2**16 else np.uint32
     tifffile.imwrite(path, labels.astype(dtype), compression="zlib")
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of ``evaluate``."""
+    parser.add_argument("truth", type=Path, help="folder of label maps")
+    parser.add_argument("prediction", type=Path, help="folder of label maps of the same names")
+    parser.add_argument("--spatial-dims", type=int, default=2, help="2 for images, 3 for volumes (%(default)s)")
+    parser.add_argument("--json", type=Path, help="write the measures there, too")
+    parser.set_defaults(run=evaluate)
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Run ``embedseg-ops evaluate``."""
+    summary = evaluation.summarize(*evaluation.read_pairs(options.truth, options.prediction, options.spatial_dims))
+    print(evaluation.table(summary))
+    if options.json:
+        evaluation.write_json(options.json, summary)
 
 
 if __name__ == "__main__":

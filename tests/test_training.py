@@ -98,6 +98,14 @@ def test_the_loss_falls(tmp_path):
     assert sum(totals[-2:]) < sum(totals[:2])
 
 
+def test_volumes_train(tmp_path):
+    labels = cells((12, 20, 24), 6, gap=0.4)
+    volume = Sample("volume", (labels > 0)[None].float(), labels)
+    options = replace(OPTIONS, steps=2, crop=8, checkpoint_every=1)
+    Trainer(tmp_path, replace(SETTINGS, spatial_dims=3), [volume], [volume], options).run()
+    assert load_model(tmp_path / "best.safetensors")[1].spatial_dims == 3
+
+
 def stacked(trainer, numbers):
     return [torch.stack(parts) for parts in zip(*[trainer.crops[number] for number in numbers], strict=True)]
 

@@ -127,6 +127,7 @@ def test_killed_at_any_moment_it_resumes(tmp_path):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
+    (tmp_path / "killed" / ".checkpoint.pt.part").write_bytes(checkpoint.read_bytes()[:1000])  # as if amid the next
     resumed = train(tmp_path / "killed", checkpoint_every=1, validate_every=100)
     assert resumed.startswith(uninterrupted)
     assert len(resumed.splitlines()) == 1 + OPTIONS.steps

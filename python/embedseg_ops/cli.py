@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import glob
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -62,6 +63,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights", choices=["balanced", "none"], default="none", help="of the pixels; balanced in the paper"
     )
+    parser.add_argument("--head-filters", type=int, help="filters of the two branches; as --filters if not given")
     parser.add_argument("--batch-norm", action="store_true", help="normalise after every convolution")
     parser.add_argument(
         "--distance-features", action="store_true", help="let the embedding branch see the distance branch"
@@ -80,11 +82,13 @@ def option(name: str) -> str:
 
 def train(options: argparse.Namespace) -> None:
     """Run ``embedseg-ops train``."""
-    samples, validation = load_training_data(options.data, options.spatial_dims, options.hold_out)
+    first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, one speaks
+    samples, validation = load_training_data(options.data, options.spatial_dims, options.hold_out, first)
     given = vars(options)
+    architecture = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm")
     settings = Settings(
         channels=len(samples[0].image),
-        **{field: given[field] for field in ("dim", "filters", "spatial_dims", "distance_features", "batch_norm")},
+        **{field: given[field] for field in architecture},
         postprocess=options.postprocess,
         provenance=options.provenance,
     )
@@ -92,19 +96,23 @@ def train(options: argparse.Namespace) -> None:
     chosen = training.Options(**{field: given[field] for field in fields - {"weights"}}, bf16=not options.float32)
     chosen = dataclasses.replace(chosen, weights=None if options.weights == "none" else options.weights)
     trainer = training.Trainer(options.out, settings, samples, validation, chosen, options.device, progress=True)
-    print(
-        f"training on {len(samples)} images, validating on {len(validation)}, on device {trainer.device}",
-        file=sys.stderr,
-    )
+    if first:
+        counts = f"{len(samples)} images, validating on {len(validation)}"
+        print(f"training on {counts}, on device {trainer.device}", file=sys.stderr)
     trainer.run()
-    print(f"models in {options.out}: best.safetensors, last.safetensors", file=sys.stderr)
+    trainer.group.leave()
+    if first:
+        print(f"models in {options.out}: best.safetensors, last.safetensors", file=sys.stderr)
 
 
-def load_training_data(folder: Path, spatial_dims: int, hold_out: int) -> tuple[list[Sample], list[Sample]]:
+def load_training_data(
+    folder: Path, spatial_dims: int, hold_out: int, progress: bool
+) -> tuple[list[Sample], list[Sample]]:
     """Return the samples to train on and those to validate on: ``val/``, or every `hold_out`-th of ``train/``."""
-    samples = load_folder(folder / "train", spatial_dims=spatial_dims, progress=True)
+    samples = load_folder(folder / "train", spatial_dims=spatial_dims, progress=progress)
     if (folder / "val").is_dir():
-        return samples, load_folder(folder / "val", (1.0, 99.8), spatial_dims, len(samples[0].image), progress=True)
+        channels = len(samples[0].image)
+        return samples, load_folder(folder / "val", spatial_dims=spatial_dims, channels=channels, progress=progress)
     held = samples[::hold_out] if hold_out and len(samples) > 1 else []
     return [sample for number, sample in enumerate(samples) if not (held and number % hold_out == 0)], held
 

@@ -19,6 +19,8 @@ class Group:
         """Join the processes that torchrun started (NCCL on CUDA, Gloo on the CPU); alone without torchrun."""
         if "RANK" not in os.environ:
             return cls()
+        if device.type == "cuda":
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         if not distributed.is_initialized():
             distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return cls(distributed.get_rank(), distributed.get_world_size())
@@ -32,3 +34,8 @@ class Group:
         if self.size > 1:
             distributed.all_reduce(values)
         return values / self.size
+
+    def leave(self) -> None:
+        """Leave the other processes, at the end."""
+        if distributed.is_initialized():
+            distributed.destroy_process_group()

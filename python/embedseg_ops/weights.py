@@ -73,7 +73,7 @@ class Settings:
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file such that another process, or this one after a crash, sees all of it or what was there before."""
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.part")
     with open(part, "wb") as file:
         file.write(content)
         file.flush()

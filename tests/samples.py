@@ -35,3 +35,29 @@ def label_maps(draw: st.DrawFn, largest_side: int = 9, ignored: bool = True) -> 
             objects[random.random(shape) < 0.2] = -1
         images.append(objects)
     return torch.from_numpy(np.stack(images).astype(np.int32))
+
+
+def embedding_for(
+    labels: Tensor, dim: int, seed: int = 0, dtype: torch.dtype = torch.float32, noise: float = 1.0
+) -> Tensor:
+    """Random vectors ``[B, dim, *spatial]`` that lean towards one random axis for each label."""
+    random = torch.Generator().manual_seed(seed)
+    axes = torch.randn(32, dim, generator=random)
+    vectors = axes[labels.long() % 32] + noise * torch.randn(*labels.shape, dim, generator=random)
+    return vectors.movedim(-1, 1).contiguous().to(dtype)
+
+
+def in_layout(embedding: Tensor, layout: str) -> Tensor:
+    """The same embedding, laid out as ``contiguous``, ``channels_last``, ``sliced`` or ``transposed``."""
+    if layout == "channels_last":
+        return embedding.movedim(1, -1).contiguous().movedim(-1, 1)
+    if layout == "sliced":
+        wide = torch.full((*embedding.shape[:-1], 2 * embedding.shape[-1] + 3), torch.nan, dtype=embedding.dtype)
+        wide[..., 1:-2:2] = embedding
+        return wide[..., 1:-2:2]
+    if layout == "transposed":
+        return embedding.transpose(-1, -2).contiguous().transpose(-1, -2)
+    return embedding.contiguous()
+
+
+LAYOUTS = ["contiguous", "channels_last", "sliced", "transposed"]

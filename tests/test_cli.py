@@ -5,11 +5,8 @@ import pytest
 import tifffile
 from samples import cells
 
-import embedseg_ops
 from embedseg_ops.cli import find_images, main, write_labels
 from embedseg_ops.readers import DataError
-
-needs_operators = pytest.mark.skipif(not hasattr(embedseg_ops, "embedding_loss"), reason="needs the operators")
 
 
 @pytest.fixture
@@ -23,7 +20,6 @@ def data(tmp_path):
     return tmp_path / "data"
 
 
-@needs_operators
 def test_train_and_predict(data, tmp_path, capsys):
     options = ["--steps", "2", "--batch", "1", "--crop", "32", "--filters", "2", "--hold-out", "2"]
     assert main(["train", str(data), "--out", str(tmp_path / "run"), *options]) == 0

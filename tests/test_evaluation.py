@@ -7,12 +7,9 @@ import pytest
 import tifffile
 from samples import cells
 
-import embedseg_ops
 from embedseg_ops.cli import main
 from embedseg_ops.evaluation import read_pairs, summarize, table
 from embedseg_ops.readers import DataError
-
-needs_metrics = pytest.mark.skipif(not hasattr(embedseg_ops, "metrics"), reason="needs the metrics")
 
 
 def write(folder, name, labels):
@@ -20,7 +17,6 @@ def write(folder, name, labels):
     tifffile.imwrite(folder / name, labels)
 
 
-@needs_metrics
 def test_a_perfect_prediction_and_an_empty_one():
     labels = cells((30, 40), 9, gap=0.3).numpy()
     summary = summarize(["a", "b"], [labels, labels], [labels, np.zeros_like(labels)])
@@ -31,7 +27,6 @@ def test_a_perfect_prediction_and_an_empty_one():
     assert table(summary).endswith("0.0000  b\n    1.0000  a")
 
 
-@needs_metrics
 def test_the_command_writes_a_table_and_json(tmp_path, capsys):
     labels = cells((30, 40), 9, gap=0.3).numpy().astype(np.uint16)
     write(tmp_path / "truth", "a_label.tif", labels)

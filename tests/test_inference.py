@@ -9,8 +9,6 @@ from embedseg_ops.inference import Segmenter, choose_device, predict_network, sp
 from embedseg_ops.models import build_model
 from embedseg_ops.weights import Settings, save_model
 
-needs_operators = pytest.mark.skipif(not hasattr(embedseg_ops, "postprocess"), reason="needs the postprocess operator")
-
 
 def network(**options):
     torch.manual_seed(0)
@@ -68,7 +66,6 @@ def test_a_missing_device_is_an_error():
     assert choose_device() == torch.device("cpu")
 
 
-@needs_operators
 @pytest.mark.parametrize("make", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
 def test_segment_answers_in_kind(tmp_path, make):
     settings = Settings(filters=2, dim=3, postprocess={"seed_threshold": 0.01})
@@ -87,7 +84,6 @@ SEGMENTER = Settings(
 )
 
 
-@needs_operators
 def test_the_whole_model_compiles():
     segmenter = Segmenter(network(), SEGMENTER)
     image = torch.rand(2, 1, 24, 20)
@@ -96,7 +92,6 @@ def test_the_whole_model_compiles():
     assert labels.any()
 
 
-@needs_operators
 def test_the_whole_model_exports():
     segmenter = Segmenter(network(), SEGMENTER).eval()
     dynamic = dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)

@@ -1,16 +1,12 @@
 """Targets and the training loss."""
 
-import pytest
 import torch
 from samples import cells
 
-import embedseg_ops
 from embedseg_ops.losses import pixel_weights, regression_loss, training_loss
 from embedseg_ops.targets import make_targets
 
 LABELS = torch.tensor([[[0, 0, 0, 1], [-1, -1, 2, 2]], [[0, 0, 0, 0], [0, 0, 0, -1]]])
-
-needs_operators = pytest.mark.skipif(not hasattr(embedseg_ops, "embedding_loss"), reason="needs the loss operator")
 
 
 def test_balanced_weights_give_both_classes_half():
@@ -34,7 +30,6 @@ def test_regression_is_the_mean_over_images_of_the_mean_over_pixels():
     assert regression_loss(prediction, target, ignored) == 0
 
 
-@needs_operators
 def test_beyond_the_border_labels_only_continue_the_distance():
     labels = torch.zeros(1, 1, 6, dtype=torch.int32)
     labels[..., 2:] = 1
@@ -45,7 +40,6 @@ def test_beyond_the_border_labels_only_continue_the_distance():
     assert targets.pairs.tolist() == [[0, 0, 1], [0, 1, 0]]
 
 
-@needs_operators
 def test_training_loss_adds_up():
     labels = torch.stack([cells((24, 24), 6, seed, gap=0.4) for seed in range(2)])
     embedding = torch.randn(2, 4, 24, 24, generator=torch.Generator().manual_seed(0), requires_grad=True)

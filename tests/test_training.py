@@ -17,8 +17,6 @@ from embedseg_ops.data import Sample
 from embedseg_ops.training import Options, Trainer
 from embedseg_ops.weights import Settings, load_model
 
-pytestmark = pytest.mark.skipif(not hasattr(embedseg_ops, "embedding_loss"), reason="needs the operators")
-
 SETTINGS = Settings(filters=2, dim=4, postprocess={"seed_threshold": 0.3})
 OPTIONS = Options(steps=8, batch=2, crop=32, checkpoint_every=2, validate_every=4, bf16=False)
 

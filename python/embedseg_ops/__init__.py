@@ -3,11 +3,31 @@
 import torch  # noqa: F401, I001  # loads libtorch, which _C needs
 
 from embedseg_ops import _C  # registers the operators; an error here must reach the user
-from embedseg_ops import reference
+from embedseg_ops import metrics, reference
 from embedseg_ops.inference import segment
+from embedseg_ops.ops import remove_small as _remove_small  # noqa: F401  # registers its shape for compile and export
 from embedseg_ops.ops.connected_components import connected_components
+from embedseg_ops.ops.distance_map import distance_map
+from embedseg_ops.ops.embedding_loss import EmbeddingLoss, embedding_loss
+from embedseg_ops.ops.mean_embedding import mean_embedding
+from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
+from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.ops.propagate import propagate
 
-__all__ = ["build_info", "connected_components", "reference", "segment"]
+__all__ = [
+    "EmbeddingLoss",
+    "build_info",
+    "connected_components",
+    "distance_map",
+    "embedding_loss",
+    "mean_embedding",
+    "metrics",
+    "neighbor_pairs",
+    "postprocess",
+    "propagate",
+    "reference",
+    "segment",
+]
 __version__ = "0.1.0"
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from embedseg_ops.arguments import Array, answer_like, as_tensor
+from embedseg_ops.ops.vmap import fold_into_batch
 
 
 def connected_components(mask: Array) -> Array:
@@ -18,7 +19,9 @@ def connected_components(mask: Array) -> Array:
 
     Raises:
         TypeError: `mask` is not an array, or its dtype is not bool or an integer.
-        ValueError: `mask` has fewer than 2 or more than 4 axes.
+        ValueError: `mask` has fewer than 2 or more than 4 axes, or an image of more than 2³¹ − 1 pixels.
+
+    Source: step 1 of the postprocessing in Chen et al., MICCAI 2019, where the mask is a thresholded distance map.
     """
     tensor = as_tensor(mask, "mask")
     if tensor.is_floating_point() or tensor.is_complex():
@@ -27,9 +30,14 @@ def connected_components(mask: Array) -> Array:
         raise ValueError(f"mask must be [H, W], [B, H, W] or [B, D, H, W], got shape {list(tensor.shape)}")
     single = tensor.ndim == 2
     batch = tensor.unsqueeze(0) if single else tensor
+    if not torch.compiler.is_compiling() and batch.shape[1:].numel() >= 2**31:  # a bound is no guard for an exporter
+        raise ValueError(f"mask must have fewer than 2**31 pixels in an image, got shape {list(tensor.shape)}")
     return answer_like(mask, single)(torch.ops.embedseg_ops.connected_components(batch != 0))
 
 
 @torch.library.register_fake("embedseg_ops::connected_components")
 def _(mask: Tensor) -> Tensor:
     return mask.new_empty(mask.shape, dtype=torch.int32)
+
+
+fold_into_batch("connected_components")

@@ -1,5 +1,21 @@
 """The operators in plain PyTorch and NumPy: the definition made runnable, and the tests' oracle."""
 
 from embedseg_ops.reference.connected_components import connected_components
+from embedseg_ops.reference.distance_map import distance_map
+from embedseg_ops.reference.embedding_loss import embedding_loss
+from embedseg_ops.reference.mean_embedding import mean_embedding
+from embedseg_ops.reference.neighbor_pairs import neighbor_pairs
+from embedseg_ops.reference.postprocess import postprocess
+from embedseg_ops.reference.propagate import propagate
+from embedseg_ops.reference.remove_small import remove_small
 
-__all__ = ["connected_components"]
+__all__ = [
+    "connected_components",
+    "distance_map",
+    "embedding_loss",
+    "mean_embedding",
+    "neighbor_pairs",
+    "postprocess",
+    "propagate",
+    "remove_small",
+]

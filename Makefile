@@ -1,0 +1,51 @@
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin
+TORCH ?= torch==2.13.0
+SANITIZE = build/sanitize
+
+.PHONY: demo test install develop lint format bench audit sanitize two-torches clean
+
+demo: install  ## segment a crowded picture, say how well, and draw it
+	$(RUN)/python -m benchmarks.demo
+
+test: install  ## build and install with the extras for testing, then run all tests
+	$(RUN)/pip install --quiet "pytest>=8" "hypothesis>=6" expecttest
+	$(RUN)/python -m pytest
+
+$(RUN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/pip install --quiet --upgrade pip
+	$(RUN)/pip install --quiet "$(TORCH)"
+	$(RUN)/pip install --quiet scikit-build-core pybind11 cmake ninja numpy scikit-image
+
+install: $(RUN)/python
+	$(RUN)/pip install --quiet --no-build-isolation .
+
+develop: $(RUN)/python  ## an editable install that rebuilds on import
+	$(RUN)/pip install --no-build-isolation -e ".[test,lint]"
+
+lint: $(RUN)/python
+	$(RUN)/pip install --quiet "ruff==0.17.6" "clang-format==23.1.5"
+	$(RUN)/ruff check . && $(RUN)/ruff format --check .
+	$(RUN)/clang-format --dry-run --Werror $$(git ls-files 'csrc/*')
+
+format: $(RUN)/python
+	$(RUN)/ruff check --fix . ; $(RUN)/ruff format .
+	$(RUN)/clang-format -i $$(git ls-files 'csrc/*')
+
+bench: install
+	$(RUN)/python -m benchmarks
+
+audit: install  ## the built library must keep to torch's stable ABI
+	$(RUN)/pip install --quiet torch-abi-audit
+	$(RUN)/torch-abi-audit embedseg_ops --check torch
+
+sanitize: $(RUN)/python  ## the operator tests under AddressSanitizer and UBSan
+	tests/sanitize.sh $(RUN)/python $(SANITIZE)
+
+two-torches:  ## built on the oldest and on the newest torch, and each wheel on the other
+	tests/two_torches.sh $(PYTHON) 2.10.0 2.13.0
+
+clean:
+	rm -rf build dist $(VENV)

@@ -1,0 +1,73 @@
+"""Mean embeddings and the loss, as PyTorch users write them."""
+
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def index_add(embedding: Tensor, labels: Tensor) -> Tensor:
+    """[1, D, H, W] and [1, H, W] to unit means [K, D], through pixel-major rows."""
+    rows = F.normalize(embedding, dim=1)[0].flatten(1).T.contiguous()
+    ids = labels.flatten().long()
+    return F.normalize(rows.new_zeros(int(labels.max()) + 1, rows.shape[1]).index_add_(0, ids, rows), dim=1)
+
+
+def scatter_add(embedding: Tensor, labels: Tensor) -> Tensor:
+    """The same without the transposition, as torch-scatter does it."""
+    columns = F.normalize(embedding, dim=1)[0].flatten(1)
+    ids = labels.flatten().long().expand_as(columns)
+    sums = columns.new_zeros(len(columns), int(labels.max()) + 1).scatter_add_(1, ids, columns)
+    return F.normalize(sums.T, dim=1)
+
+
+def balanced(labels: Tensor) -> Tensor:
+    """SPEC's weight of the background and of the foreground, [2]."""
+    background = (labels == 0).sum()
+    return labels.numel() / (2 * torch.stack([background, labels.numel() - background]))
+
+
+def naive_loss(embedding: Tensor, labels: Tensor, pairs: Tensor) -> Tensor:
+    """Pixel by pixel with autograd, and every mean against every mean."""
+    ids = labels.flatten().long()
+    means = index_add(embedding, labels)
+    pixels = embedding[0].flatten(1).T
+    weights = balanced(labels)[(ids > 0).long()]
+    consistency = (weights * (1 - F.cosine_similarity(pixels, means[ids], dim=1))).mean()
+    neighbors = torch.zeros(len(means), len(means))
+    neighbors[pairs[:, 1], pairs[:, 2]] = 1
+    similarity = (means @ means.T).abs() * neighbors
+    return consistency + (similarity.sum(1) / neighbors.sum(1).clamp(min=1)).mean()
+
+
+def closed_form(embedding: Tensor, labels: Tensor, pairs: Tensor, objects: int) -> Tensor:
+    """SPEC's one pass: L_con = 1/N · Σ_k w_k (M_k − ‖S_k‖). All labels 0 … K − 1 must occur."""
+    rows = F.normalize(embedding, dim=1)[0].flatten(1).T
+    ids = labels.flatten().long()
+    sums = rows.new_zeros(objects, rows.shape[1]).index_add(0, ids, rows)
+    counts = torch.bincount(ids, minlength=objects)
+    norms = torch.linalg.vector_norm(sums, dim=1)
+    weights = balanced(labels)[(torch.arange(objects) > 0).long()]
+    consistency = (weights * (counts - norms)).sum() / labels.numel()
+    means = sums / norms[:, None]
+    first, second = pairs[:, 1], pairs[:, 2]
+    degrees = torch.bincount(first, minlength=objects)
+    similarity = (means[first] * means[second]).sum(1).abs()
+    return consistency + (similarity / degrees[first]).sum() / objects
+
+
+@cache
+def compiled_closed_form() -> Callable[..., Tensor]:
+    return torch.compile(closed_form, dynamic=False)
+
+
+def forward_backward(loss: Loss, embedding: Tensor, *rest: object) -> tuple[Tensor, Tensor]:
+    """The loss and its gradient."""
+    leaf = embedding.detach().requires_grad_()
+    value = loss(leaf, *rest)
+    [gradient] = torch.autograd.grad(value, leaf)
+    return value.detach(), gradient

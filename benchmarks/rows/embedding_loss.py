@@ -1,0 +1,54 @@
+import torch
+from torch import Tensor
+
+import embedseg_ops
+from benchmarks import checks, limits
+from benchmarks.goals import at_most, faster
+from benchmarks.harness import Contender, Effort, Row, ours
+from benchmarks.peers import embedding as peers
+from benchmarks.scene import Scene
+
+NAIVE, CLOSED, COMPILED = "eager", "closed form, eager", "closed form, compiled"
+
+
+def total(embedding: Tensor, labels: Tensor, pairs: Tensor) -> Tensor:
+    return embedseg_ops.embedding_loss(embedding, labels, pairs).total
+
+
+def rows(scene: Scene, effort: Effort) -> list[Row]:
+    e, labels, pairs = scene.embedding, scene.labels, torch.as_tensor(scene.pairs)
+    value, gradient = peers.forward_backward(peers.closed_form, e.double(), labels, pairs, scene.objects + 1)
+    forward = [
+        limits.read(e),
+        ours("embedding_loss", lambda: total(e, labels, pairs), checks.close(value)),
+        # float32 sums of a million directions lose what ours must keep
+        *_peers(lambda loss, *inputs: loss(*inputs), scene, checks.close(value, 1e-4), effort),
+    ]
+    both_checked = checks.close((value, gradient), 1e-4)
+    both = [
+        limits.read(e),
+        *limits.copies(e),
+        ours("embedding_loss", lambda: peers.forward_backward(total, e, labels, pairs), both_checked),
+        *_peers(peers.forward_backward, scene, both_checked, effort),
+    ]
+    goals = [at_most(1.5, limits.READ, limits.WARM_COPY), faster(35, NAIVE), faster(8, COMPILED)]
+    return [
+        Row("loss forward", forward, [at_most(2, limits.READ)]),
+        Row("loss forward + backward", both, goals),
+    ]
+
+
+def _peers(how, scene: Scene, check: checks.Check, effort: Effort) -> list[Contender]:
+    inputs = (scene.embedding, scene.labels, torch.as_tensor(scene.pairs))
+    objects = scene.objects + 1
+    found = [
+        Contender(NAIVE, lambda: how(peers.naive_loss, *inputs), check=check),
+        Contender(CLOSED, lambda: how(peers.closed_form, *inputs, objects), check=check),
+    ]
+    compiled = Contender(
+        COMPILED, lambda: how(peers.compiled_closed_form(), *inputs, objects), check=check, prepares=True
+    )
+    found.append(compiled if effort > Effort.QUICK else Contender(COMPILED, None, missing="left out by --quick"))
+    if reference := checks.reference("embedding_loss"):
+        found.append(Contender("reference", lambda: how(lambda *i: reference(*i).total, *inputs), check=check))
+    return found

@@ -1,0 +1,72 @@
+// Normalised distance to the nearest pixel outside the own object. SPEC, Distance map and its loss.
+//
+// The exact squared distance is separable: along the first spatial axis by counting, along each further one as the
+// minimum of (distance along the axis)² + (squared distance so far). A pixel's minimum never lies beyond the ends of
+// the run of its object along the axis, where the distance so far is 0, so runs are treated one by one. Distances are
+// in units of the smallest spacing: with equal spacing all squares are whole numbers, exact up to 4096 pixels.
+#include <torch/csrc/stable/library.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "cpu/objects.h"
+#include "tensor.h"
+
+namespace embedseg {
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+// One image: labels, and squared distances that grow axis by axis.
+struct Image {
+  const int32_t* labels;
+  float* squares;
+  Grid grid;
+  std::array<float, 3> weights;  // squared spacing, in units of the smallest
+};
+
+template <class Work>
+void for_each_part(int64_t parts, int64_t pixels_each, const Work& work) {
+  torch::stable::parallel_for(0, parts, std::max<int64_t>(1, grain_pixels / pixels_each), work);
+}
+
+}  // namespace
+}  // namespace embedseg
+
+#define EMBEDSEG_KERNEL "cpu/distance_map.inl"
+#include "cpu/each_isa.h"
+
+namespace embedseg {
+namespace {
+
+std::array<float, 3> squared_weights(const std::vector<double>& spacing, const Grid& grid) {
+  std::array<double, 3> lengths = spacing_3d(spacing);
+  if (grid.depth == 1) lengths[0] = lengths[1];  // no distance runs along it
+  const double unit = *std::min_element(lengths.begin(), lengths.end());
+  std::array<float, 3> weights;
+  for (int axis = 0; axis < 3; ++axis) weights[axis] = static_cast<float>(lengths[axis] / unit * lengths[axis] / unit);
+  return weights;
+}
+
+// labels: int32 [B, *spatial]
+Tensor distance_map(const Tensor& strided, std::vector<double> spacing) {
+  const Tensor labels = torch::stable::contiguous(strided);
+  const Tensor out = empty_like(labels, ScalarType::Float);
+  const Grid grid = grid_of(labels);
+  for (int64_t b = 0; b < grid.batch && grid.pixels() > 0; ++b) {
+    const int64_t offset = b * grid.pixels();
+    const Image image{data<const int32_t>(labels) + offset, data<float>(out) + offset, grid,
+                      squared_weights(spacing, grid)};
+    const ObjectPlaces places(image.labels, grid.pixels());
+    EMBEDSEG_BEST_ISA(measure(image, places));
+  }
+  return out;
+}
+
+}  // namespace
+}  // namespace embedseg
+
+STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("distance_map", TORCH_BOX(&embedseg::distance_map)); }

@@ -1,0 +1,164 @@
+// The embedding loss and the tables that its backward needs. SPEC, Embedding loss.
+#include <torch/csrc/stable/library.h>
+
+#include "cpu/direction_sums.h"
+#include "cpu/tile.h"
+
+namespace embedseg {
+namespace {
+
+// The loss of one image, from the sums over its objects: work of the size of K × D, in double.
+class ImageLoss {
+ public:
+  ImageLoss(const DirectionSums& sums, int64_t first_row, int64_t objects, bool weighted, bool balanced)
+      : sums_(sums), first_row_(first_row), objects_(objects), weighted_(weighted) {
+    lengths_.resize(objects);
+    neighbors_.assign(objects, 0);
+    for (int64_t k = 0; k < objects; ++k) {
+      lengths_[k] = sums.length(first_row + k);
+      pixels_ += count(k);
+      occurring_ += count(k) > 0;
+    }
+    const int64_t background = objects > 0 ? count(0) : 0;
+    if (balanced && background > 0 && background < pixels_) {
+      background_weight_ = 0.5 * pixels_ / background;
+      foreground_weight_ = 0.5 * pixels_ / (pixels_ - background);
+    }
+  }
+
+  int64_t dim() const { return sums_.dim; }
+  int64_t count(int64_t k) const { return sums_.count(first_row_ + k); }
+  bool occurs(int64_t k) const { return k >= 0 && k < objects_ && count(k) > 0; }
+  double mean(int64_t k, int64_t d) const { return lengths_[k] > 0 ? sums_.sum(first_row_ + k, d) / lengths_[k] : 0; }
+  double class_weight(int64_t k) const { return k == 0 ? background_weight_ : foreground_weight_; }
+  bool empty() const { return pixels_ == 0; }
+
+  double consistency() const {
+    double loss = 0;
+    for (int64_t k = 0; k < objects_; ++k) {
+      if (!weighted_) {
+        loss += class_weight(k) * (static_cast<double>(count(k)) - lengths_[k]);
+      } else {
+        loss += sums_.total_weight(first_row_ + k);
+        for (int64_t d = 0; d < dim(); ++d) loss -= sums_.weighted_sum(first_row_ + k, d) * mean(k, d);
+      }
+    }
+    return loss / static_cast<double>(pixels_);
+  }
+
+  // ∂L_con/∂ê_p: for every pixel of k the same, −w_k u_k / N, where weights go by class. With a weight a pixel, the
+  // part through u_k is in the rows, and −w_p u_k / N in the weighted rows.
+  void consistency_gradient(double scale, double* rows, double* weighted_rows) const {
+    const double share = scale / static_cast<double>(pixels_);
+    for (int64_t k = 0; k < objects_; ++k) {
+      for (int64_t d = 0; d < dim(); ++d) {
+        if (weighted_) {
+          rows[k * dim() + d] = -share * sums_.weighted_sum(first_row_ + k, d);
+          weighted_rows[k * dim() + d] = -share * mean(k, d);
+        } else {
+          rows[k * dim() + d] = -share * class_weight(k) * mean(k, d);
+        }
+      }
+      if (weighted_) through_mean(k, rows + k * dim());
+    }
+  }
+
+  void count_neighbor(int64_t k, int64_t n) {
+    if (occurs(k) && occurs(n)) ++neighbors_[k];
+  }
+
+  // One pair's part of L_dis; adds its part of ∂L_dis/∂u to the rows.
+  double discrimination(int64_t k, int64_t n, double scale, double* rows) const {
+    if (!occurs(k) || !occurs(n)) return 0;
+    const double share = 1.0 / (static_cast<double>(occurring_) * static_cast<double>(neighbors_[k]));
+    double product = 0;
+    for (int64_t d = 0; d < dim(); ++d) product += mean(k, d) * mean(n, d);
+    const double slope = scale * share * ((product > 0) - (product < 0));
+    for (int64_t d = 0; d < dim(); ++d) {
+      rows[k * dim() + d] += slope * mean(n, d);
+      rows[n * dim() + d] += slope * mean(k, d);
+    }
+    return share * std::abs(product);
+  }
+
+  // From ∂L/∂u_k to ∂L/∂S_k, in place: (I − u uᵀ) g / ‖S‖.
+  void through_mean(int64_t k, double* row) const {
+    double along = 0;
+    for (int64_t d = 0; d < dim(); ++d) along += row[d] * mean(k, d);
+    for (int64_t d = 0; d < dim(); ++d) {
+      row[d] = lengths_[k] > 0 ? (row[d] - along * mean(k, d)) / lengths_[k] : 0.0;
+    }
+  }
+
+ private:
+  const DirectionSums& sums_;
+  int64_t first_row_, objects_;
+  bool weighted_;
+  std::vector<double> lengths_;
+  std::vector<int64_t> neighbors_;
+  int64_t pixels_ = 0, occurring_ = 0;
+  double foreground_weight_ = 1, background_weight_ = 1;
+};
+
+struct Losses {
+  double consistency = 0, discrimination = 0;
+};
+
+// pairs: int64 [P, 3]; tables: [2 or 3, B, K, D], ∂L_con/∂ê, ∂L_dis/∂ê and, with weights, their weighted rows
+Losses compute(const DirectionSums& sums, int64_t batch, int64_t objects, const Tensor& pairs, bool weighted,
+               bool balanced, std::vector<double>& tables) {
+  const int64_t table = batch * objects * sums.dim;
+  std::vector<ImageLoss> images;
+  for (int64_t b = 0; b < batch; ++b) images.emplace_back(sums, b * objects, objects, weighted, balanced);
+  const int64_t* pair = data<int64_t>(pairs);
+  const int64_t* const end = pair + 3 * pairs.sizes()[0];
+  for (const int64_t* p = pair; p != end; p += 3) images[p[0]].count_neighbor(p[1], p[2]);
+
+  Losses losses;
+  const double share = 1.0 / static_cast<double>(batch);
+  for (const int64_t* p = pair; p != end; p += 3) {
+    double* rows = tables.data() + table + p[0] * objects * sums.dim;
+    losses.discrimination += share * images[p[0]].discrimination(p[1], p[2], share, rows);
+  }
+  for (int64_t b = 0; b < batch; ++b) {
+    if (images[b].empty()) continue;
+    const int64_t first = b * objects * sums.dim;
+    losses.consistency += share * images[b].consistency();
+    images[b].consistency_gradient(share, tables.data() + first, tables.data() + (weighted ? 2 * table + first : 0));
+    for (int64_t k = 0; k < objects; ++k) images[b].through_mean(k, tables.data() + table + first + k * sums.dim);
+  }
+  return losses;
+}
+
+template <class C>
+Tensor tensor_of(const std::vector<double>& values, const std::vector<int64_t>& size, ScalarType dtype,
+                 const Tensor& like) {
+  Tensor tensor = empty(size, dtype, like);
+  for (size_t i = 0; i < values.size(); ++i) data<C>(tensor)[i] = static_cast<C>(values[i]);
+  return tensor;
+}
+
+std::tuple<Tensor, Tensor, Tensor> embedding_loss(const Tensor& embedding, const Tensor& labels, const Tensor& pairs,
+                                                  const std::optional<Tensor>& weights, bool balanced, bool background,
+                                                  int64_t num_objects) {
+  const EmbeddingView view = view_of(embedding);
+  const DirectionSums sums =
+      sum_directions(view, view_of_labels(labels, num_objects, background), weights ? &*weights : nullptr);
+  const int64_t table_count = weights ? 3 : 2;
+  std::vector<double> tables(table_count * sums.rows * sums.dim, 0.0);
+  const Losses losses = compute(sums, view.batch, num_objects, pairs, weights.has_value(), balanced, tables);
+  const ScalarType dtype = view.dtype == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
+  std::tuple<Tensor, Tensor, Tensor> result;
+  with_storage(dtype, [&]<class T>() {
+    using C = Compute<T>;
+    result = {tensor_of<C>({losses.consistency}, {}, dtype, embedding),
+              tensor_of<C>({losses.discrimination}, {}, dtype, embedding),
+              tensor_of<C>(tables, {table_count, view.batch, num_objects, view.dim}, dtype, embedding)};
+  });
+  return result;
+}
+
+}  // namespace
+}  // namespace embedseg
+
+STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("embedding_loss", TORCH_BOX(&embedseg::embedding_loss)); }

@@ -1,0 +1,39 @@
+// Mean embedding: the direction of the sum of an object's directions. SPEC, Mean embedding.
+#include <torch/csrc/stable/library.h>
+
+#include "cpu/direction_sums.h"
+#include "cpu/tile.h"
+
+namespace embedseg {
+namespace {
+
+template <class C>
+void write_means(const DirectionSums& sums, C* means, int64_t* counts, C* lengths) {
+  for (int64_t row = 0; row < sums.rows; ++row) {
+    const double length = sums.length(row);
+    lengths[row] = static_cast<C>(length);
+    counts[row] = sums.count(row);
+    for (int64_t d = 0; d < sums.dim; ++d) {
+      means[row * sums.dim + d] = length > 0 ? static_cast<C>(sums.sum(row, d) / length) : C(0);
+    }
+  }
+}
+
+// embedding: [B, D, *spatial]; labels: any integer dtype [B, *spatial], contiguous; lengths: ‖S_k‖
+std::tuple<Tensor, Tensor, Tensor> mean_embedding(const Tensor& embedding, const Tensor& labels, int64_t num_objects) {
+  const EmbeddingView view = view_of(embedding);
+  const DirectionSums sums = sum_directions(view, view_of_labels(labels, num_objects), nullptr);
+  const ScalarType dtype = view.dtype == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
+  Tensor means = empty({view.batch, num_objects, view.dim}, dtype, embedding);
+  Tensor counts = empty({view.batch, num_objects}, ScalarType::Long, embedding);
+  Tensor lengths = empty({view.batch, num_objects}, dtype, embedding);
+  with_storage(dtype, [&]<class C>() {
+    write_means(sums, data<Compute<C>>(means), data<int64_t>(counts), data<Compute<C>>(lengths));
+  });
+  return {means, counts, lengths};
+}
+
+}  // namespace
+}  // namespace embedseg
+
+STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("mean_embedding", TORCH_BOX(&embedseg::mean_embedding)); }

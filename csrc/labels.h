@@ -1,0 +1,45 @@
+// Reading label maps of any integer dtype.
+#pragma once
+
+#include "tensor.h"
+
+namespace embedseg {
+
+// Ids first, first + 1, …, count − 1 are objects; every other label is ignored.
+struct LabelView {
+  const void* data;
+  ScalarType dtype;
+  int64_t first, count;
+};
+
+// labels: any integer dtype, contiguous; background: whether 0 is an object
+inline LabelView view_of_labels(const Tensor& labels, int64_t count, bool background = true) {
+  return {labels.data_ptr(), labels.scalar_type(), background ? 0 : 1, count};
+}
+
+// Calls body with the type of the labels: template <class T> void operator()().
+template <class Body>
+void with_integer(ScalarType dtype, const Body& body) {
+  switch (dtype) {
+    case ScalarType::Byte:
+      return body.template operator()<uint8_t>();
+    case ScalarType::Char:
+      return body.template operator()<int8_t>();
+    case ScalarType::Short:
+      return body.template operator()<int16_t>();
+    case ScalarType::Int:
+      return body.template operator()<int32_t>();
+    case ScalarType::Long:
+      return body.template operator()<int64_t>();
+    case ScalarType::UInt16:
+      return body.template operator()<uint16_t>();
+    case ScalarType::UInt32:
+      return body.template operator()<uint32_t>();
+    case ScalarType::UInt64:
+      return body.template operator()<uint64_t>();
+    default:
+      STD_TORCH_CHECK(false, "labels must have an integer dtype");
+  }
+}
+
+}  // namespace embedseg

@@ -1,0 +1,60 @@
+"""From a network's output to labels: SPEC, Postprocessing."""
+
+import torch
+
+from embedseg_ops.arguments import Array, as_image_batch, check_finite, check_sigma, check_size
+from embedseg_ops.ops.propagate import grow
+from embedseg_ops.smoothing import gaussian
+
+
+def postprocess(
+    embedding: Array,
+    distance: Array,
+    *,
+    seed_threshold: float = 0.7,
+    max_distance: float = 0.3,
+    seed_smoothing: float = 0.0,
+    min_seed_size: int = 1,
+    min_object_size: int = 1,
+) -> Array:
+    """Segment the objects that a network's embedding and distance map show. The defaults are the paper's.
+
+    Seeds are the connected components of the pixels whose distance is above `seed_threshold`; each grows as
+    :func:`propagate` says.
+
+    Args:
+        embedding: float32, float16, bfloat16 or float64 ``[B, D, *spatial]``, 2D or 3D; or one image
+            ``[D, *spatial]``.
+        distance: float ``[B, *spatial]`` or ``[*spatial]``: the normalised distance to the object's boundary, about
+            0 to 1. NaN is no seed.
+        seed_threshold: a seed's distance is above it.
+        max_distance: cosine distance to a seed's mean embedding below which a pixel joins.
+        seed_smoothing: σ in pixels of a Gaussian on the distance map before the threshold, edges reflected; 0 is off.
+        min_seed_size: seeds of fewer pixels never grow.
+        min_object_size: objects of fewer pixels become background; the rest are renumbered in order.
+
+    Returns:
+        int32 labels in the shape of `distance`: 0 background, 1, 2, … objects, in the raster order of the seeds;
+        NumPy if `distance` is.
+
+    Raises:
+        TypeError: an argument is not an array, or not a float.
+        ValueError: ranks, shapes or devices do not match; a threshold is not finite; a size is not positive.
+    """
+    embedding, distance, answer = as_image_batch(embedding, distance, "distance")
+    if not distance.is_floating_point():
+        raise TypeError(f"distance must be a float, got {distance.dtype}")
+    seed_threshold = check_finite(seed_threshold, "seed_threshold")
+    max_distance = check_finite(max_distance, "max_distance")
+    sigma = check_sigma(seed_smoothing, "seed_smoothing")
+    min_seed_size = check_size(min_seed_size, "min_seed_size")
+    min_object_size = check_size(min_object_size, "min_object_size")
+
+    smooth = gaussian(distance, sigma) if sigma > 0 else distance
+    seeds = torch.ops.embedseg_ops.connected_components(smooth > seed_threshold)
+    if min_seed_size > 1:
+        seeds = torch.ops.embedseg_ops.remove_small(seeds, min_seed_size)
+    labels = grow(embedding, seeds, max_distance)
+    if min_object_size > 1:
+        labels = torch.ops.embedseg_ops.remove_small(labels, min_object_size)
+    return answer(labels)

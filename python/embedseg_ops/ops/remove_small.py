@@ -1,0 +1,43 @@
+"""Removal of small objects from a label map: the size options of SPEC, Postprocessing."""
+
+import operator
+
+import torch
+from torch import Tensor
+
+from embedseg_ops.arguments import Array, label_batch
+from embedseg_ops.ops.vmap import fold_into_batch
+
+
+def remove_small(labels: Array, min_size: int) -> Array:
+    """Turn objects of fewer than `min_size` pixels into background and renumber the rest.
+
+    Args:
+        labels: integer ``[B, *spatial]``, 2D or 3D, or one image ``[H, W]``: 0 background, 1..K objects, −1 ignored;
+            gaps in the ids are fine. Three axes are a batch of images.
+        min_size: the pixels that an object must have to stay. 1 and less remove nothing, and close gaps in the ids.
+
+    Returns:
+        int32 of the same shape: the objects that stay are 1, 2, … in the order of their old ids, image by image; −1
+        stays −1.
+
+    Raises:
+        TypeError: `labels` is not an array of integers, or `min_size` not an integer.
+        ValueError: `labels` has the wrong number of axes, or a label is below −1 or above 2³⁰ − 1.
+
+    Source: ours; the paper keeps objects of all sizes.
+    """
+    try:
+        pixels = operator.index(min_size)
+    except TypeError as error:
+        raise TypeError(f"min_size must be an integer, got {type(min_size).__name__}") from error
+    batch, answer = label_batch(labels)
+    return answer(torch.ops.embedseg_ops.remove_small(batch, pixels))
+
+
+@torch.library.register_fake("embedseg_ops::remove_small")
+def _(labels: Tensor, min_size: int) -> Tensor:
+    return labels.new_empty(labels.shape, dtype=torch.int32)
+
+
+fold_into_batch("remove_small")

@@ -1,0 +1,60 @@
+"""The embedding loss, in plain PyTorch: SPEC's formulas, term by term."""
+
+import torch
+from torch import Tensor
+
+from embedseg_ops.ops.embedding_loss import EmbeddingLoss
+from embedseg_ops.reference.mean_embedding import directions, mean_embedding
+from embedseg_ops.reference.neighbor_pairs import neighbor_pairs
+
+
+def embedding_loss(
+    embedding: Tensor,
+    labels: Tensor,
+    pairs: Tensor | None = None,
+    *,
+    distance: float = 10.0,
+    weights: str | Tensor | None = "balanced",
+    background: bool = True,
+) -> EmbeddingLoss:
+    """Compute the loss and its two terms; as :func:`embedseg_ops.embedding_loss`, in the input's dtype."""
+    labels = labels if background else torch.where(labels == 0, -1, labels)
+    if pairs is None:
+        pairs = neighbor_pairs(labels, distance, background)
+    consistency = discrimination = embedding.sum() * 0
+    for b in range(len(embedding)):
+        own_weights = weights[b] if isinstance(weights, Tensor) else weights
+        own_pairs = pairs[pairs[:, 0] == b, 1:]
+        terms = _image_loss(embedding[b : b + 1], labels[b : b + 1], own_pairs, own_weights)
+        consistency = consistency + terms[0] / len(embedding)
+        discrimination = discrimination + terms[1] / len(embedding)
+    return EmbeddingLoss(consistency + discrimination, consistency, discrimination)
+
+
+def _image_loss(
+    embedding: Tensor, labels: Tensor, pairs: Tensor, weights: str | Tensor | None
+) -> tuple[Tensor, Tensor]:
+    inside = labels[0] >= 0
+    objects = labels[0][inside].long()
+    if len(objects) == 0:
+        return embedding.new_zeros(()), embedding.new_zeros(())
+    means, counts = (table[0] for table in mean_embedding(embedding, labels))
+    pixel_weights = weights[inside] if isinstance(weights, Tensor) else _class_weights(objects, weights)
+    distances = 1 - (directions(embedding)[0][:, inside].T * means[objects]).sum(1)
+    consistency = (pixel_weights * distances).mean()
+
+    occurs = counts > 0
+    in_range = (pairs < len(counts)).all(1)
+    k, n = pairs[in_range][occurs[pairs[in_range]].all(1)].T
+    neighbors = torch.bincount(k, minlength=len(counts))
+    products = (means[k] * means[n]).sum(1).abs()
+    discrimination = (products / neighbors[k]).sum() / occurs.sum()
+    return consistency, discrimination
+
+
+def _class_weights(objects: Tensor, weights: str | None) -> Tensor:
+    foreground = objects > 0
+    if weights is None or foreground.all() or not foreground.any():
+        return torch.ones(len(objects), dtype=torch.float64)
+    share = torch.where(foreground, foreground.sum(), (~foreground).sum())
+    return len(objects) / (2.0 * share.double())

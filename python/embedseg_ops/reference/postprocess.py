@@ -1,0 +1,28 @@
+"""From a network's output to labels, in plain PyTorch, NumPy and SciPy."""
+
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from embedseg_ops.reference.connected_components import connected_components
+from embedseg_ops.reference.propagate import propagate
+from embedseg_ops.reference.remove_small import remove_small
+
+
+def postprocess(
+    embedding: Tensor,
+    distance: Tensor,
+    *,
+    seed_threshold: float = 0.7,
+    max_distance: float = 0.3,
+    seed_smoothing: float = 0.0,
+    min_seed_size: int = 1,
+    min_object_size: int = 1,
+) -> Tensor:
+    """Segment ``[B, D, *spatial]`` and ``[B, *spatial]``; as :func:`embedseg_ops.postprocess`."""
+    if seed_smoothing > 0:
+        distance = torch.stack(
+            [torch.from_numpy(ndimage.gaussian_filter(image.numpy(), seed_smoothing)) for image in distance]
+        )
+    seeds = remove_small(connected_components(distance > seed_threshold), min_seed_size)
+    return remove_small(propagate(embedding, seeds, max_distance), min_object_size)

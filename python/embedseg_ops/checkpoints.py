@@ -1,0 +1,64 @@
+"""Checkpoints of a training run: everything that the next step depends on, in a file that is whole or not there."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from embedseg_ops.weights import write_atomically
+
+
+def save_checkpoint(
+    path: str | os.PathLike[str], model: nn.Module, optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler, step: int, **more: Any,
+) -> None:  # fmt: skip
+    """Write a checkpoint, atomically: a process that is killed meanwhile leaves the previous one.
+
+    Args:
+        path: the file.
+        model: its weights and buffers are stored.
+        optimizer: its state is stored.
+        schedule: its state is stored.
+        step: number of steps done; with the seed, it is also the sampler's position.
+        more: tensors, numbers, text, and lists and dicts of them, to store along.
+    """
+    content = {
+        "model": model.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(),
+        "step": step, "random": torch.get_rng_state(),
+        "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        **more,
+    }  # fmt: skip
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def load_checkpoint(
+    path: str | os.PathLike[str], model: nn.Module, optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> dict[str, Any] | None:  # fmt: skip
+    """Bring model, optimiser, schedule and random numbers back to a checkpoint.
+
+    Returns:
+        what the checkpoint holds; None where there is none.
+
+    Raises:
+        ValueError: the file is no checkpoint, or one of another network.
+    """
+    path = Path(path)
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(content["model"])
+        optimizer.load_state_dict(content["optimizer"])
+        schedule.load_state_dict(content["schedule"])
+    except (RuntimeError, KeyError, EOFError, ValueError) as error:
+        raise ValueError(f"checkpoint {path} does not fit this run: {error}") from error
+    torch.set_rng_state(content["random"])
+    if content["cuda_random"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(content["cuda_random"])
+    return content

@@ -1,0 +1,188 @@
+"""The command line: ``embedseg-ops train | predict | evaluate``."""
+
+import argparse
+import dataclasses
+import glob
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from tqdm import tqdm
+
+from embedseg_ops import evaluation, inference, readers, training
+from embedseg_ops.data import Sample, load_folder
+from embedseg_ops.weights import Settings, load_model
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit status: 0, or 2 for wrong files, options or devices, said in one line."""
+    parser = argparse.ArgumentParser(prog="embedseg-ops", description="Instance segmentation with pixel embeddings.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_train(commands.add_parser("train", help="train a model on images and label maps"))
+    add_predict(commands.add_parser("predict", help="segment images with a model"))
+    add_evaluate(commands.add_parser("evaluate", help="measure predicted labels against the truth"))
+    options = parser.parse_args(arguments)
+    run: Callable[[argparse.Namespace], None] = options.run
+    try:
+        run(options)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"embedseg-ops: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def add_train(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of ``train``."""
+    defaults, settings = training.Options(), Settings()
+    parser.add_argument(
+        "data", type=Path, help="folder with train/ and perhaps val/, each {images,labels|masks} or Kaggle's"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the run; one that was begun is continued")
+    parser.add_argument(
+        "--hold-out", type=int, default=8, help="without val/, validate on every n-th image (%(default)s)"
+    )
+    for name, text in {
+        "steps": "optimiser steps", "batch": "crops in a step", "crop": "side of a crop, in pixels",
+        "learning_rate": "the largest of the one-cycle schedule", "distance": "objects nearer than this are neighbours",
+        "embedding_weight": "λ₁", "target_scale": "of the distance map in the loss; 1 in the paper",
+        "seed": "of weights, crops and order", "checkpoint_every": "steps between checkpoints",
+        "validate_every": "steps between validations", "workers": "processes that prepare crops",
+    }.items():  # fmt: skip
+        default = getattr(defaults, name)
+        parser.add_argument(option(name), type=type(default), default=default, help=f"{text} (%(default)s)")
+    for name, text in {
+        "dim": "dimension of the embedding", "filters": "filters of the U-Net at full resolution",
+        "spatial_dims": "2 for images, 3 for volumes",
+    }.items():  # fmt: skip
+        default = getattr(settings, name)
+        parser.add_argument(option(name), type=int, default=default, help=f"{text} (%(default)s)")
+    parser.add_argument(
+        "--weights", choices=["balanced", "none"], default="none", help="of the pixels; balanced in the paper"
+    )
+    parser.add_argument("--head-filters", type=int, help="filters of the two branches; as --filters if not given")
+    parser.add_argument("--batch-norm", action="store_true", help="normalise after every convolution")
+    parser.add_argument(
+        "--distance-features", action="store_true", help="let the embedding branch see the distance branch"
+    )
+    parser.add_argument("--float32", action="store_true", help="compute the network in float32 instead of bfloat16")
+    parser.add_argument("--postprocess", type=json.loads, default={}, help="options of the postprocessing, as JSON")
+    parser.add_argument("--provenance", default="", help="words about data and licence, kept in the model's file")
+    parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
+    parser.set_defaults(run=train)
+
+
+def option(name: str) -> str:
+    """Return the command line's spelling of a Python name."""
+    return "--" + name.replace("_", "-")
+
+
+def train(options: argparse.Namespace) -> None:
+    """Run ``embedseg-ops train``."""
+    first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, one speaks
+    samples, validation = load_training_data(options.data, options.spatial_dims, options.hold_out, first)
+    given = vars(options)
+    architecture = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm")
+    settings = Settings(
+        channels=len(samples[0].image),
+        **{field: given[field] for field in architecture},
+        postprocess=options.postprocess,
+        provenance=options.provenance,
+    )
+    fields = {field.name for field in dataclasses.fields(training.Options)} & set(given)
+    chosen = training.Options(**{field: given[field] for field in fields - {"weights"}}, bf16=not options.float32)
+    chosen = dataclasses.replace(chosen, weights=None if options.weights == "none" else options.weights)
+    trainer = training.Trainer(options.out, settings, samples, validation, chosen, options.device, progress=True)
+    if first:
+        counts = f"{len(samples)} images, validating on {len(validation)}"
+        print(f"training on {counts}, on device {trainer.device}", file=sys.stderr)
+    trainer.run()
+    trainer.group.leave()
+    if first:
+        print(f"models in {options.out}: best.safetensors, last.safetensors", file=sys.stderr)
+
+
+def load_training_data(
+    folder: Path, spatial_dims: int, hold_out: int, progress: bool
+) -> tuple[list[Sample], list[Sample]]:
+    """Return the samples to train on and those to validate on: ``val/``, or every `hold_out`-th of ``train/``."""
+    samples = load_folder(folder / "train", spatial_dims=spatial_dims, progress=progress)
+    if (folder / "val").is_dir():
+        channels = len(samples[0].image)
+        return samples, load_folder(folder / "val", spatial_dims=spatial_dims, channels=channels, progress=progress)
+    held = samples[::hold_out] if hold_out and len(samples) > 1 else []
+    return [sample for number, sample in enumerate(samples) if not (held and number % hold_out == 0)], held
+
+
+def add_predict(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of ``predict``."""
+    parser.add_argument("images", nargs="+", help="image files, folders of them, or patterns such as 'scans/*.tif'")
+    parser.add_argument("--model", help="model file; without, the one that comes with the package")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the labels, as NAME.tif")
+    parser.add_argument("--tile", type=int, help="largest side of a tile, in pixels")
+    parser.add_argument("--overlap", type=int, help="of neighbouring tiles, in pixels")
+    parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
+    parser.set_defaults(run=predict)
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Run ``embedseg-ops predict``."""
+    paths = find_images(options.images)
+    device = inference.choose_device(options.device)
+    model = load_model(options.model or inference.shipped_model(), device)
+    options.out.mkdir(parents=True, exist_ok=True)
+    print(f"segmenting {len(paths)} images on device {device}", file=sys.stderr)
+    for path in tqdm(paths, unit="image"):
+        image = readers.read_image(path, model[1].spatial_dims)
+        labels = inference.segment(image, model, tile=options.tile, overlap=options.overlap)
+        write_labels(options.out / f"{path.stem}.tif", labels)
+
+
+def find_images(names: Sequence[str]) -> list[Path]:
+    """Return the image files that names of files and folders and patterns stand for.
+
+    Raises:
+        DataError: a name stands for nothing, or two files would give labels of the same name.
+    """
+    paths: list[Path] = []
+    for name in names:
+        folder = Path(name)
+        found = readers.find_files(folder) if folder.is_dir() else [Path(hit) for hit in sorted(glob.glob(name))]
+        if not found:
+            raise readers.DataError(f"{name}: no image there")
+        paths += found
+    stems: dict[str, Path] = {}
+    for path in paths:
+        if stems.setdefault(path.stem, path) != path:
+            raise readers.DataError(f"{path}: its labels would overwrite those of {stems[path.stem]}")
+    return list(stems.values())
+
+
+def write_labels(path: Path, labels: np.ndarray) -> None:
+    """Write labels as a compressed TIFF, uint16 where they fit and uint32 where not."""
+    dtype = np.uint16 if labels.max(initial=0) < 2**16 else np.uint32
+    tifffile.imwrite(path, labels.astype(dtype), compression="zlib")
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of ``evaluate``."""
+    parser.add_argument("truth", type=Path, help="folder of label maps")
+    parser.add_argument("prediction", type=Path, help="folder of label maps of the same names")
+    parser.add_argument("--spatial-dims", type=int, default=2, help="2 for images, 3 for volumes (%(default)s)")
+    parser.add_argument("--json", type=Path, help="write the measures there, too")
+    parser.set_defaults(run=evaluate)
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Run ``embedseg-ops evaluate``."""
+    summary = evaluation.summarize(*evaluation.read_pairs(options.truth, options.prediction, options.spatial_dims))
+    print(evaluation.table(summary))
+    if options.json:
+        evaluation.write_json(options.json, summary)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

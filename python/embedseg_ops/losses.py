@@ -1,0 +1,81 @@
+"""The training loss: L = L_reg + λ₁ L_emb (paper, Equation 4; SPEC "Distance map and its loss")."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+import embedseg_ops
+from embedseg_ops.targets import Targets
+
+
+class TrainingLoss(NamedTuple):
+    """The loss of a batch, and its parts as they enter it; scalars.
+
+    Args:
+        total: what is minimised.
+        regression: L_reg, times the square of the target scale.
+        consistency: L_con.
+        discrimination: L_dis.
+    """
+
+    total: Tensor
+    regression: Tensor
+    consistency: Tensor
+    discrimination: Tensor
+
+
+def pixel_weights(labels: Tensor, weights: str | None = "balanced") -> Tensor:
+    """Return the weights w_p, float32 ``[B, *spatial]``, 0 where labels are −1 (SPEC "Embedding loss, one image").
+
+    Args:
+        labels: integer ``[B, *spatial]``.
+        weights: ``"balanced"`` gives foreground and background the same weight in every image; None: 1 everywhere.
+    """
+    counted = (labels >= 0).float()
+    if weights is None:
+        return counted
+    axes = tuple(range(1, labels.ndim))
+    total = counted.sum(axes, keepdim=True)
+    foreground = (labels > 0).sum(axes, keepdim=True).float()
+    background = total - foreground
+    share = torch.where(labels > 0, foreground, background)
+    both = (foreground > 0) & (background > 0)
+    return torch.where(both, total / (2 * share.clamp(min=1)), 1.0) * counted
+
+
+def regression_loss(
+    distance: Tensor, target: Tensor, labels: Tensor, weights: str | None = "balanced", scale: float = 1.0
+) -> Tensor:
+    """Return L_reg: the weighted mean squared error of the distance map, averaged over the images; a scalar.
+
+    Args:
+        distance: predicted, float ``[B, *spatial]``.
+        target: from `embedseg_ops.distance_map`, float32 ``[B, *spatial]``.
+        labels: integer ``[B, *spatial]``; −1 does not count.
+        weights: see `pixel_weights`.
+        scale: of both maps; 1 in the paper, 10 in the authors' code. The loss grows with its square.
+    """
+    errors = pixel_weights(labels, weights) * (distance.float() - target) ** 2
+    counts = (labels >= 0).flatten(1).sum(1).clamp(min=1)
+    return scale**2 * (errors.flatten(1).sum(1) / counts).mean()
+
+
+def training_loss(
+    embedding: Tensor, distance: Tensor, targets: Targets, *, embedding_weight: float = 5.0,
+    weights: str | None = "balanced", target_scale: float = 1.0,
+) -> TrainingLoss:  # fmt: skip
+    """Return the loss of the network's outputs for a batch; the defaults are the paper's.
+
+    Args:
+        embedding: float ``[B, D, *spatial]``.
+        distance: float ``[B, *spatial]``.
+        targets: from `embedseg_ops.targets.make_targets`.
+        embedding_weight: λ₁.
+        weights: of both terms, ``"balanced"`` or None; see `pixel_weights`.
+        target_scale: see `regression_loss`.
+    """
+    regression = regression_loss(distance, targets.distance, targets.labels, weights, target_scale)
+    parts = embedseg_ops.embedding_loss(embedding, targets.labels, targets.pairs, weights=weights)
+    total = regression + embedding_weight * parts.total
+    return TrainingLoss(total, regression, parts.consistency, parts.discrimination)

@@ -1,0 +1,159 @@
+"""Readers of image and label files and of data folders, which say exactly which file is wrong and how."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image, UnidentifiedImageError
+
+SUFFIXES = {".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg"}
+LABEL_FOLDERS = ("labels", "masks")
+LABEL_ENDINGS = ("_labels", "_label", "_masks", "_mask")
+
+
+class DataError(ValueError):
+    """A file or folder that cannot be used; the message names it and says what is wrong and what was expected."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of one sample.
+
+    Args:
+        image: the image file.
+        labels: one label map, or a mask for each object.
+        masks: whether `labels` are masks.
+    """
+
+    image: Path
+    labels: tuple[Path, ...]
+    masks: bool = False
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Return the pixels of a TIFF, PNG, BMP or JPEG file as they are stored (a palette's as indices)."""
+    try:
+        if path.suffix.lower() in (".tif", ".tiff"):
+            return tifffile.imread(path)
+        with Image.open(path) as picture:
+            return np.asarray(picture)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (UnidentifiedImageError, tifffile.TiffFileError, OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"{path}: not a readable image: {error}") from error
+
+
+def read_image(path: str | Path, spatial_dims: int = 2) -> np.ndarray:
+    """Return an image as ``[C, *spatial]`` in the file's own dtype.
+
+    The channel axis is the shorter of the first and the last. An alpha channel is dropped, and a colour image whose
+    channels are equal is taken as grey.
+
+    Raises:
+        DataError: unreadable, or of the wrong number of axes.
+    """
+    path = Path(path)
+    image = read_array(path)
+    if image.ndim == spatial_dims:
+        return image[None]
+    if image.ndim != spatial_dims + 1:
+        expected = f"{spatial_dims} axes, or {spatial_dims + 1} with channels"
+        raise DataError(f"{path}: shape {image.shape}, expected {expected}")
+    if image.shape[-1] <= image.shape[0]:
+        image = np.moveaxis(image, -1, 0)
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        image = image[:3] if len(image) > 3 else image[:1] if len(image) == 2 else image
+        if (image == image[:1]).all():
+            image = image[:1]
+    return image
+
+
+def read_labels(path: str | Path, spatial_dims: int = 2) -> np.ndarray:
+    """Return a label map as int32 ``[*spatial]``.
+
+    Raises:
+        DataError: unreadable, not integers, or of the wrong number of axes.
+    """
+    path = Path(path)
+    labels = read_array(path)
+    if labels.ndim != spatial_dims:
+        raise DataError(f"{path}: shape {labels.shape}, expected a label map with {spatial_dims} axes")
+    if labels.dtype.kind not in "biu":
+        raise DataError(f"{path}: dtype {labels.dtype}, expected integer labels")
+    if labels.size and (labels.min() < -1 or labels.max() > np.iinfo(np.int32).max):
+        raise DataError(f"{path}: labels from {labels.min()} to {labels.max()}, expected -1, 0 or positive int32")
+    return labels.astype(np.int32)
+
+
+def find_files(folder: Path) -> list[Path]:
+    """Return the image files of a folder, sorted by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+
+
+def find_sources(folder: str | Path) -> list[Source]:
+    """Return every image of a folder with its label files, sorted by name.
+
+    Understands ``images/`` beside ``labels/`` or ``masks/`` (the same file names, extensions aside, or with
+    ``_label`` or ``_mask`` at the end), and the Kaggle 2018 layout ``ID/images/*.png`` beside ``ID/masks/*.png``.
+
+    Raises:
+        DataError: no such folder or layout, an image without labels, labels without an image.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    if (folder / "images").is_dir():
+        return sources_by_name(folder)
+    samples = [child for child in sorted(folder.iterdir()) if (child / "images").is_dir()]
+    if not samples:
+        raise DataError(f"{folder}: expected images/ beside labels/ or masks/, or Kaggle's ID/images beside ID/masks")
+    return [kaggle_source(child) for child in samples]
+
+
+def sources_by_name(folder: Path) -> list[Source]:
+    """Return the pairs of ``images/`` and ``labels/`` or ``masks/``."""
+    label_folder = next((folder / name for name in LABEL_FOLDERS if (folder / name).is_dir()), None)
+    if label_folder is None:
+        raise DataError(f"{folder}: has images/, but neither {' nor '.join(f'{name}/' for name in LABEL_FOLDERS)}")
+    images = find_files(folder / "images")
+    if not images:
+        raise DataError(f"{folder / 'images'}: no image in it ({', '.join(sorted(SUFFIXES))})")
+    labels = {label_stem(path): path for path in find_files(label_folder)}
+    for image in images:
+        if image.stem not in labels:
+            raise DataError(f"{image}: no labels of this name in {label_folder}")
+    for stem in sorted(set(labels) - {image.stem for image in images}):
+        raise DataError(f"{labels[stem]}: no image of this name in {folder / 'images'}")
+    return [Source(image, (labels[image.stem],)) for image in images]
+
+
+def label_stem(path: Path) -> str:
+    """Return the name of the image that a label file belongs to, without its extension."""
+    ending = next((ending for ending in LABEL_ENDINGS if path.stem.endswith(ending)), "")
+    return path.stem.removesuffix(ending)
+
+
+def kaggle_source(folder: Path) -> Source:
+    """Return the one image of a Kaggle folder with its masks."""
+    images = find_files(folder / "images")
+    if len(images) != 1:
+        raise DataError(f"{folder / 'images'}: {len(images)} images, expected 1")
+    if not (folder / "masks").is_dir():
+        raise DataError(f"{folder}: has images/, but no masks/")
+    return Source(images[0], tuple(find_files(folder / "masks")), masks=True)
+
+
+def read_source_labels(source: Source, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the labels of a sample as int32 ``[*spatial]``; masks are numbered 1, 2, … in the order of their names.
+
+    Raises:
+        DataError: unreadable, not integers, or of another size than the image's `shape`.
+    """
+    labels = np.zeros(shape, np.int32)
+    for number, path in enumerate(source.labels, 1):
+        read = read_labels(path, len(shape))
+        if read.shape != shape:
+            raise DataError(f"{path}: size {read.shape}, but its image {source.image} has size {shape}")
+        labels = np.where(read > 0, number, labels) if source.masks else read
+    return labels.astype(np.int32)

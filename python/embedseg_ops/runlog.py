@@ -1,0 +1,106 @@
+"""What a training run tells: a progress bar, a table of losses, and TensorBoard's scalars and pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from embedseg_ops.data import Sample
+
+
+class RunLog:
+    """The log of one run.
+
+    Args:
+        out: the run's folder; ``losses.csv`` and TensorBoard's files go there.
+        step: steps done; later lines of ``losses.csv``, of an interrupted run, are dropped.
+        steps: steps to do.
+        progress: show a progress bar.
+    """
+
+    def __init__(self, out: Path, step: int, steps: int, progress: bool = False):
+        self.path = out / "losses.csv"
+        self.truncate(step)
+        self.table = self.path.open("a", encoding="utf-8")
+        self.bar = tqdm(total=steps, initial=step, unit="step", disable=not progress)
+        self.score: dict[str, str] = {}
+        self.board = tensorboard_writer(out, step)
+
+    def truncate(self, step: int) -> None:
+        """Keep the header and the lines up to `step`."""
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True) if self.path.exists() else []
+        kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= step]
+        self.path.write_text("".join(lines[:1] + kept) if kept else "", encoding="utf-8")
+
+    def losses(self, step: int, losses: dict[str, float], learning_rate: float) -> None:
+        """Log the losses of a step."""
+        if self.table.tell() == 0:
+            self.table.write(",".join(["step", *losses]) + "\n")
+        self.table.write(",".join([str(step), *(repr(value) for value in losses.values())]) + "\n")
+        self.bar.set_postfix({**{name: f"{value:.4f}" for name, value in losses.items()}, **self.score}, refresh=False)
+        self.bar.update()
+        self.scalars(
+            step, {**{f"loss/{name}": value for name, value in losses.items()}, "learning rate": learning_rate}
+        )
+
+    def scores(self, step: int, scores: dict[str, float]) -> None:
+        """Log the scores of a validation."""
+        self.score = {name: f"{value:.3f}" for name, value in scores.items()}
+        self.scalars(step, {f"validation/{name}": value for name, value in scores.items()})
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """Hand scalars to TensorBoard."""
+        if self.board:
+            for name, value in values.items():
+                self.board.add_scalar(name, value, step)
+
+    def pictures(self, step: int, sample: Sample, embedding: Tensor, distance: Tensor, labels: Tensor) -> None:
+        """Hand TensorBoard an image with its distance map, embedding and segmentation; of a volume the middle plane."""
+        if self.board is None:
+            return
+        while labels.ndim > 2:
+            middle = labels.shape[0] // 2
+            embedding, distance, labels = embedding[:, middle], distance[middle], labels[middle]
+            sample = Sample(sample.name, sample.image[:, middle], sample.labels[middle])
+        self.board.add_image("image", sample.image[:1].clamp(0, 1), step)
+        self.board.add_image("distance", distance.clamp(0, 1)[None], step)
+        self.board.add_image("embedding", embedding_colours(embedding), step)
+        self.board.add_image("segmentation", label_colours(labels), step)
+
+    def flush(self) -> None:
+        """Bring what was logged to the disk."""
+        self.table.flush()
+
+    def close(self) -> None:
+        """Close the files and the progress bar."""
+        self.table.close()
+        self.bar.close()
+        if self.board:
+            self.board.close()
+
+
+def tensorboard_writer(out: Path, step: int) -> Any | None:
+    """Return a TensorBoard writer that overwrites what an interrupted run wrote after `step`; None if not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(out), purge_step=step + 1)
+
+
+def embedding_colours(embedding: Tensor) -> Tensor:
+    """Return the three main directions of an embedding ``[D, H, W]`` as colours ``[3, H, W]`` from 0 to 1."""
+    pixels = torch.nn.functional.normalize(embedding.float(), dim=0).flatten(1).T
+    _, vectors = torch.linalg.eigh(pixels.T @ pixels)  # ascending
+    colours = (pixels @ vectors[:, -3:]).T
+    low, high = colours.amin(1, keepdim=True), colours.amax(1, keepdim=True)
+    colours = (colours - low) / (high - low).clamp(min=1e-6)
+    return colours[torch.arange(3) % len(colours)].unflatten(1, embedding.shape[1:])
+
+
+def label_colours(labels: Tensor) -> Tensor:
+    """Return labels ``[H, W]`` in colours ``[3, H, W]`` from 0 to 1; background is black."""
+    hue = labels.float()[None] * 0.618034 + torch.tensor([0.0, 1 / 3, 2 / 3]).view(3, 1, 1)  # the golden ratio
+    return (0.6 + 0.4 * torch.cos(2 * torch.pi * hue)) * (labels > 0)

@@ -1,0 +1,37 @@
+"""What the network learns: distance map and neighbour pairs, computed from the augmented labels."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+import embedseg_ops
+
+
+class Targets(NamedTuple):
+    """The targets of a batch.
+
+    Args:
+        labels: int32 ``[B, *spatial]``; −1 is ignored.
+        distance: float32 ``[B, *spatial]``, see `embedseg_ops.distance_map`.
+        pairs: int64 ``[P, 3]``, see `embedseg_ops.neighbor_pairs`.
+    """
+
+    labels: Tensor
+    distance: Tensor
+    pairs: Tensor
+
+
+def make_targets(labels: Tensor, inside: Tensor | None = None, distance: float = 10.0) -> Targets:
+    """Return the targets of a batch of label maps.
+
+    Args:
+        labels: integer ``[B, *spatial]``.
+        inside: bool ``[B, *spatial]``; where it is False, the labels only continue the image beyond its border: they
+            count for the distance map, where a cut object must not end, but are ignored otherwise. None: True.
+        distance: objects nearer than this are neighbours, in pixels.
+    """
+    distances = embedseg_ops.distance_map(labels)
+    if inside is not None:
+        labels = torch.where(inside, labels, -1)
+    return Targets(labels, distances, embedseg_ops.neighbor_pairs(labels, distance))

@@ -1,0 +1,231 @@
+"""Training: one process or many, on CPU or GPU, interrupted and resumed without a trace in the losses."""
+
+import dataclasses
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+
+import embedseg_ops
+from embedseg_ops.augmentation import Augmentation
+from embedseg_ops.checkpoints import load_checkpoint, save_checkpoint
+from embedseg_ops.data import CropDataset, Sample
+from embedseg_ops.inference import choose_device, predict_network
+from embedseg_ops.losses import TrainingLoss, training_loss
+from embedseg_ops.models import EmbeddingModel
+from embedseg_ops.parallel import Group
+from embedseg_ops.runlog import RunLog
+from embedseg_ops.targets import make_targets
+from embedseg_ops.weights import Settings, save_model
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train. The defaults are what works best here; "paper" tells the paper's value where it differs.
+
+    Args:
+        steps: optimiser steps.
+        batch: crops in a step, of all processes together.
+        crop: side of a crop, in pixels.
+        learning_rate: the largest, of AdamW's one-cycle schedule: it rises over the first tenth of the steps.
+        weight_decay: AdamW's.
+        clip: largest norm of the gradient; longer ones are shortened.
+        distance: objects nearer than this are neighbours, in pixels.
+        embedding_weight: λ₁, the weight of the embedding loss.
+        weights: ``"balanced"`` (paper) or None: the weights w_p of the pixels. The balanced ones push the boundaries of
+            objects outwards.
+        target_scale: of the distance map in the loss: 1 (paper) leaves it behind the embedding, 10 (authors' code)
+            does not.
+        bf16: compute the network in bfloat16 (autocast).
+        augmentation: None: plain crops.
+        seed: of the weights, the crops and their order.
+        checkpoint_every: steps between checkpoints.
+        validate_every: steps between validations.
+        workers: processes that prepare crops, for each training process; 0: the training process itself.
+    """
+
+    steps: int = 12000
+    batch: int = 8
+    crop: int = 192
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    distance: float = 10.0
+    embedding_weight: float = 5.0
+    weights: str | None = None
+    target_scale: float = 10.0
+    bf16: bool = True
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
+    seed: int = 0
+    checkpoint_every: int = 200
+    validate_every: int = 1000
+    workers: int = 0
+
+
+class Trainer:
+    """A training run: the network, how it is trained, and the folder where it is kept.
+
+    The folder receives ``checkpoint.pt``, ``losses.csv``, ``best.safetensors`` (highest mean AP on the validation
+    samples), ``last.safetensors``, and TensorBoard's files if it is installed. A run whose folder holds a checkpoint
+    continues there.
+
+    Args:
+        out: the folder.
+        settings: describes the network and its use; see `embedseg_ops.weights.Settings`.
+        train: samples to train on.
+        validation: samples to measure on; none: the last network is the best.
+        options: how to train.
+        device: None: CUDA where there is one, else the CPU.
+        model: train this network instead of `settings.build()`; resuming needs the same one.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: the batch cannot be divided among the processes, no samples, or a checkpoint of another run.
+    """
+
+    def __init__(
+        self, out: str | Path, settings: Settings, train: list[Sample], validation: list[Sample], options: Options,
+        device: str | torch.device | None = None, model: EmbeddingModel | None = None, progress: bool = False,
+    ):  # fmt: skip
+        self.out, self.settings, self.options, self.validation = Path(out), settings, options, validation
+        self.device = choose_device(device)
+        self.group = Group.join(self.device)
+        if not train:
+            raise ValueError("there are no samples to train on")
+        if options.batch % self.group.size:
+            raise ValueError(f"batch {options.batch} cannot be divided among {self.group.size} processes")
+        self.out.mkdir(parents=True, exist_ok=True)
+        crop = (options.crop,) * settings.spatial_dims
+        self.crops = CropDataset(train, crop, options.seed, options.augmentation, options.steps * options.batch)
+        torch.manual_seed(options.seed)
+        layout = torch.channels_last if settings.spatial_dims == 2 else torch.contiguous_format
+        self.model = (model or settings.build()).to(self.device, memory_format=layout)
+        self.network = DistributedDataParallel(self.model) if self.group.size > 1 else self.model
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), options.learning_rate, weight_decay=options.weight_decay
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, options.learning_rate, total_steps=options.steps + 1, pct_start=0.1
+        )
+        self.identity = identity(settings, options)
+        self.step, self.best = 0, -1.0
+        self.resume()
+        self.progress = progress
+        self.log: RunLog | None = None
+
+    def resume(self) -> None:
+        """Continue from the folder's checkpoint, if there is one."""
+        checkpoint = load_checkpoint(self.out / "checkpoint.pt", self.model, self.optimizer, self.schedule)
+        if checkpoint is None:
+            return
+        if checkpoint["identity"] != self.identity:
+            different = sorted(key for key in self.identity if checkpoint["identity"].get(key) != self.identity[key])
+            raise ValueError(
+                f"{self.out} holds a run with other options ({', '.join(different)}): choose another folder"
+            )
+        self.step, self.best = checkpoint["step"], checkpoint["best"]
+
+    def run(self) -> None:
+        """Train to the last step."""
+        if self.group.rank == 0:
+            self.log = RunLog(self.out, self.step, self.options.steps, self.progress)
+        loader = DataLoader(
+            self.crops,
+            batch_sampler=self.group.share(self.step, self.options.steps, self.options.batch),
+            num_workers=self.options.workers,
+            pin_memory=self.device.type == "cuda",
+        )
+        for crops in loader:
+            losses = self.train_step(*crops)
+            self.step += 1
+            self.after_step(losses)
+        self.finish()
+
+    def train_step(self, image: Tensor, labels: Tensor, inside: Tensor) -> TrainingLoss:
+        """Make one optimiser step on a batch of crops; return its losses."""
+        self.network.train()
+        loss = self.loss(image.to(self.device), labels.to(self.device), inside.to(self.device))
+        self.optimizer.zero_grad()
+        loss.total.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        return loss
+
+    def loss(self, image: Tensor, labels: Tensor, inside: Tensor) -> TrainingLoss:
+        """Return the losses of a batch of crops."""
+        options = self.options
+        targets = make_targets(labels, inside, options.distance)
+        with self.autocast():
+            embedding, distance = self.network(image)
+        return training_loss(
+            embedding, distance, targets, embedding_weight=options.embedding_weight, weights=options.weights,
+            target_scale=options.target_scale,
+        )  # fmt: skip
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context in which the network computes."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.options.bf16 else nullcontext()
+
+    def after_step(self, losses: TrainingLoss) -> None:
+        """Log, validate and write a checkpoint, each when it is time."""
+        values = self.group.mean(torch.stack([part.detach() for part in losses])).tolist()
+        if self.log:
+            self.log.losses(self.step, dict(zip(losses._fields, values, strict=True)), self.schedule.get_last_lr()[0])
+        last = self.step == self.options.steps
+        if self.validation and (last or self.step % self.options.validate_every == 0):
+            self.validate()
+        if self.log and (last or self.step % self.options.checkpoint_every == 0):
+            self.log.flush()
+            save_checkpoint(
+                self.out / "checkpoint.pt", self.model, self.optimizer, self.schedule, self.step,
+                best=self.best, identity=self.identity,
+            )  # fmt: skip
+
+    def validate(self) -> None:
+        """Measure AP on the validation samples, shared among the processes; keep the best network."""
+        self.model.eval()
+        sums = torch.zeros(2)
+        for sample in self.validation[self.group.rank :: self.group.size]:
+            with self.autocast():
+                embedding, distance = predict_network(sample.image, self.model)
+            labels = embedseg_ops.postprocess(embedding, distance, **self.settings.postprocess)[0]
+            precision = embedseg_ops.metrics.average_precision([sample.labels], [labels])
+            sums += torch.tensor([precision.mean, precision.values[0]])
+            if self.log and sample is self.validation[0]:
+                self.log.pictures(self.step, sample, embedding[0], distance[0], labels)
+        mean_ap, ap50 = (self.group.mean(sums) * self.group.size / len(self.validation)).tolist()
+        if self.log:
+            self.log.scores(self.step, {"mean AP": mean_ap, "AP50": ap50})
+            if mean_ap > self.best:
+                self.save("best", {"mean AP": mean_ap, "AP50": ap50})
+        self.best = max(self.best, mean_ap)
+
+    def finish(self) -> None:
+        """Write the last network."""
+        if self.log:
+            self.save("last", {})
+            if not self.validation:
+                self.save("best", {})
+            self.log.close()
+
+    def save(self, name: str, scores: dict[str, float]) -> None:
+        """Write the network as a model file."""
+        training = {**self.identity["options"], "step": self.step}
+        scores = {f"validation {measure}": value for measure, value in scores.items()}
+        settings = dataclasses.replace(self.settings, training=training, scores={**self.settings.scores, **scores})
+        save_model(self.out / f"{name}.safetensors", self.model, settings)
+
+
+def identity(settings: Settings, options: Options) -> dict[str, Any]:
+    """Return what a run must have in common with the checkpoint that it continues from."""
+    chosen = dataclasses.asdict(options)
+    for changeable in ("checkpoint_every", "validate_every", "workers"):
+        del chosen[changeable]
+    settings = dataclasses.replace(settings, provenance="", scores={}, training={})
+    return {"options": chosen, "settings": dataclasses.asdict(settings)}

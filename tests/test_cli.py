@@ -1,0 +1,57 @@
+"""The command line, from a folder of images to labels."""
+
+import numpy as np
+import pytest
+import tifffile
+from samples import cells
+
+from embedseg_ops.cli import find_images, main, write_labels
+from embedseg_ops.readers import DataError
+
+
+@pytest.fixture
+def data(tmp_path):
+    for number in range(3):
+        labels = cells((40, 48), 8, number, gap=0.4).numpy()
+        for name, array in {"images": (labels > 0).astype(np.uint8) * 200, "labels": labels.astype(np.uint16)}.items():
+            folder = tmp_path / "data" / "train" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(folder / f"{number}.tif", array)
+    return tmp_path / "data"
+
+
+def test_train_and_predict(data, tmp_path, capsys):
+    options = ["--steps", "2", "--batch", "1", "--crop", "32", "--filters", "2", "--hold-out", "2"]
+    assert main(["train", str(data), "--out", str(tmp_path / "run"), *options]) == 0
+    assert "training on 1 images, validating on 2, on device cpu" in capsys.readouterr().err
+    model = str(tmp_path / "run" / "best.safetensors")
+    out = tmp_path / "labels"
+    assert main(["predict", str(data / "train" / "images"), "--model", model, "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["0.tif", "1.tif", "2.tif"]
+    labels = tifffile.imread(out / "0.tif")
+    assert (labels.shape, labels.dtype) == ((40, 48), np.uint16)
+
+
+def test_wrong_files_are_said_in_one_line(tmp_path, capsys):
+    assert main(["train", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err.endswith("train: no such folder\n")
+
+
+def test_labels_are_written_in_the_smallest_type_that_holds_them(tmp_path):
+    for largest, dtype in ((2**16 - 1, np.uint16), (2**16, np.uint32)):
+        labels = np.zeros((100, 100), np.int32)
+        labels[0] = largest
+        write_labels(tmp_path / "labels.tif", labels)
+        read = tifffile.imread(tmp_path / "labels.tif")
+        assert read.dtype == dtype
+        np.testing.assert_array_equal(read, labels)
+        assert (tmp_path / "labels.tif").stat().st_size < labels.nbytes / 10
+
+
+def test_names_of_images(data, tmp_path):
+    folder = data / "train" / "images"
+    assert find_images([str(folder / "[01].tif"), str(folder)]) == [folder / f"{number}.tif" for number in range(3)]
+    with pytest.raises(DataError, match="nothing: no image there"):
+        find_images([str(tmp_path / "nothing")])
+    with pytest.raises(DataError, match="its labels would overwrite those of"):
+        find_images([str(folder), str(data / "train" / "labels")])

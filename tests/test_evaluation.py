@@ -1,0 +1,52 @@
+"""Folder against folder: the measures, and errors that name the file."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from samples import cells
+
+from embedseg_ops.cli import main
+from embedseg_ops.evaluation import read_pairs, summarize, table
+from embedseg_ops.readers import DataError
+
+
+def write(folder, name, labels):
+    folder.mkdir(exist_ok=True)
+    tifffile.imwrite(folder / name, labels)
+
+
+def test_a_perfect_prediction_and_an_empty_one():
+    labels = cells((30, 40), 9, gap=0.3).numpy()
+    summary = summarize(["a", "b"], [labels, labels], [labels, np.zeros_like(labels)])
+    assert summary["AP"] == [0.5] * 9
+    assert summary["area ratio"] == 0.5
+    assert summary["image mean AP"] == {"a": 1.0, "b": 0.0}
+    assert " mean  0.5000" in table(summary)
+    assert table(summary).endswith("0.0000  b\n    1.0000  a")
+
+
+def test_the_command_writes_a_table_and_json(tmp_path, capsys):
+    labels = cells((30, 40), 9, gap=0.3).numpy().astype(np.uint16)
+    write(tmp_path / "truth", "a_label.tif", labels)
+    write(tmp_path / "prediction", "a.tif", labels)
+    report = tmp_path / "report.json"
+    assert main(["evaluate", str(tmp_path / "truth"), str(tmp_path / "prediction"), "--json", str(report)]) == 0
+    assert " mean  1.0000  1.0000" in capsys.readouterr().out
+    assert json.loads(report.read_text())["SBD"] == 1
+
+
+def test_folders_that_do_not_match_are_named(tmp_path):
+    with pytest.raises(DataError, match="truth: no such folder"):
+        read_pairs(tmp_path / "truth", tmp_path / "prediction")
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "prediction").mkdir()
+    with pytest.raises(DataError, match="truth: no label map in it"):
+        read_pairs(tmp_path / "truth", tmp_path / "prediction")
+    write(tmp_path / "truth", "a.tif", np.zeros((4, 5), np.uint8))
+    with pytest.raises(DataError, match=r"a\.tif: no labels of this name in .*prediction"):
+        read_pairs(tmp_path / "truth", tmp_path / "prediction")
+    write(tmp_path / "prediction", "a.tif", np.zeros((4, 4), np.uint8))
+    with pytest.raises(DataError, match=r"a\.tif: size \(4, 4\), but .*a\.tif has size \(4, 5\)"):
+        read_pairs(tmp_path / "truth", tmp_path / "prediction")

@@ -1,0 +1,100 @@
+"""Prediction: tiles without a seam, any size, and one call from image to labels."""
+
+import numpy as np
+import pytest
+import torch
+
+import embedseg_ops
+from embedseg_ops.inference import Segmenter, choose_device, predict_network, split_axis
+from embedseg_ops.models import build_model
+from embedseg_ops.weights import Settings, save_model
+
+
+def network(**options):
+    torch.manual_seed(0)
+    return build_model(filters=2, dim=3, **options).eval()
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 65, 100, 333])
+@pytest.mark.parametrize(("tile", "overlap"), [(64, 0), (64, 16), (64, 56), (65, 30)])
+def test_weights_sum_to_one_everywhere(size, tile, overlap):
+    total = torch.zeros(size)
+    for stretch in split_axis(size, tile, overlap):
+        assert stretch.start % 8 == 0
+        assert stretch.stop - stretch.start <= tile
+        assert (stretch.weights >= 0).all()
+        total[stretch.start : stretch.stop] += stretch.weights
+    torch.testing.assert_close(total, torch.ones(size))
+
+
+def test_tiles_give_what_the_whole_image_gives():
+    image = torch.randn(1, 301, 415, generator=torch.Generator().manual_seed(1))
+    model = network()
+    whole = predict_network(image, model, tile=512)
+    tiled = predict_network(image, model, tile=200, overlap=144)
+    for one, other in zip(whole, tiled, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+def test_a_small_overlap_leaves_no_seam():
+    image = torch.randn(1, 40, 300, generator=torch.Generator().manual_seed(1))
+    model = network()
+    steps = [
+        predict_network(image, model, tile, 48)[0].diff(dim=-1).square().mean((0, 1, 2)).sqrt() for tile in (512, 160)
+    ]
+    assert (steps[1] < 1.3 * steps[0].amax()).all()
+
+
+def test_tiles_in_3d():
+    image = torch.randn(1, 20, 40, 24, generator=torch.Generator().manual_seed(1))
+    embedding, distance = predict_network(image, network(spatial_dims=3), tile=24, overlap=16)
+    assert embedding.shape == (1, 3, 20, 40, 24)
+    assert distance.shape == (1, 20, 40, 24)
+    assert embedding.isfinite().all()
+
+
+def test_tiles_that_do_not_get_ahead_are_refused():
+    with pytest.raises(ValueError, match="overlap must be from 0 to tile - 8 = 56, got 60"):
+        predict_network(torch.zeros(1, 9, 9), network(), tile=64, overlap=60)
+
+
+def test_a_missing_device_is_an_error():
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    with pytest.raises(ValueError, match="finds no CUDA device"):
+        choose_device("cuda")
+    assert choose_device() == torch.device("cpu")
+
+
+@pytest.mark.parametrize("make", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+def test_segment_answers_in_kind(tmp_path, make):
+    settings = Settings(filters=2, dim=3, postprocess={"seed_threshold": 0.01})
+    path = tmp_path / "model.safetensors"
+    save_model(path, network(), settings)
+    labels = embedseg_ops.segment(make(np.random.default_rng(0).random((30, 43))), path)
+    assert isinstance(labels, type(make(np.zeros(1))))
+    assert labels.shape == (30, 43)
+    assert str(labels.dtype).endswith("int32")
+    with pytest.raises(ValueError, match=r"image must be \[1, H, W\] for this model, got shape \[2, 30, 43\]"):
+        embedseg_ops.segment(make(np.zeros((2, 30, 43))), path)
+
+
+SEGMENTER = Settings(
+    filters=2, dim=3, postprocess={"seed_threshold": 0.01, "seed_smoothing": 1.0, "min_object_size": 3}
+)
+
+
+def test_the_whole_model_compiles():
+    segmenter = Segmenter(network(), SEGMENTER)
+    image = torch.rand(2, 1, 24, 20)
+    labels = torch.compile(segmenter, fullgraph=True, backend="aot_eager")(image)
+    assert torch.equal(labels, segmenter(image))
+    assert labels.any()
+
+
+def test_the_whole_model_exports():
+    segmenter = Segmenter(network(), SEGMENTER).eval()
+    dynamic = dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)
+    exported = torch.export.export(segmenter, (torch.rand(2, 1, 21, 18),), dynamic_shapes=(dynamic,)).module()
+    image = torch.rand(3, 1, 40, 33)
+    assert torch.equal(exported(image), segmenter(image))

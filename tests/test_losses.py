@@ -1,0 +1,51 @@
+"""Targets and the training loss."""
+
+import torch
+from samples import cells
+
+from embedseg_ops.losses import pixel_weights, regression_loss, training_loss
+from embedseg_ops.targets import make_targets
+
+LABELS = torch.tensor([[[0, 0, 0, 1], [-1, -1, 2, 2]], [[0, 0, 0, 0], [0, 0, 0, -1]]])
+
+
+def test_balanced_weights_give_both_classes_half():
+    weights = pixel_weights(LABELS)
+    torch.testing.assert_close(weights[0], torch.tensor([[1, 1, 1, 1], [0, 0, 1, 1.0]]))
+    torch.testing.assert_close(weights[1], torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0.0]]))
+    labels = torch.tensor([[[0, 0, 0, 5]]])
+    torch.testing.assert_close(pixel_weights(labels), torch.tensor([[[2 / 3, 2 / 3, 2 / 3, 2]]]))
+    torch.testing.assert_close(pixel_weights(labels, None), torch.ones(1, 1, 4))
+
+
+def test_regression_is_the_mean_over_images_of_the_mean_over_pixels():
+    target = torch.zeros(2, 2, 4)
+    prediction = torch.zeros(2, 2, 4)
+    prediction[0, 1] = 1  # two of six counted pixels; two ignored
+    torch.testing.assert_close(regression_loss(prediction, target, LABELS, None), torch.tensor(2 / 6 / 2))
+    torch.testing.assert_close(
+        regression_loss(prediction, target, LABELS, None, scale=10), torch.tensor(100 * 2 / 6 / 2)
+    )
+    ignored = torch.full_like(LABELS, -1)
+    assert regression_loss(prediction, target, ignored) == 0
+
+
+def test_beyond_the_border_labels_only_continue_the_distance():
+    labels = torch.zeros(1, 1, 6, dtype=torch.int32)
+    labels[..., 2:] = 1
+    inside = torch.tensor([[[True, True, True, True, False, False]]])
+    targets = make_targets(labels, inside)
+    assert targets.labels.tolist() == [[[0, 0, 1, 1, -1, -1]]]
+    torch.testing.assert_close(targets.distance, torch.tensor([[[0, 0, 0.25, 0.5, 0.75, 1]]]))
+    assert targets.pairs.tolist() == [[0, 0, 1], [0, 1, 0]]
+
+
+def test_training_loss_adds_up():
+    labels = torch.stack([cells((24, 24), 6, seed, gap=0.4) for seed in range(2)])
+    embedding = torch.randn(2, 4, 24, 24, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    targets = make_targets(labels)
+    loss = training_loss(embedding, targets.distance + 0.5, targets, weights=None, target_scale=2.0)
+    torch.testing.assert_close(loss.regression, torch.tensor(1.0))
+    torch.testing.assert_close(loss.total, loss.regression + 5 * (loss.consistency + loss.discrimination))
+    loss.total.backward()
+    assert embedding.grad.abs().sum() > 0

@@ -5,7 +5,6 @@ import torch  # noqa: F401, I001  # loads libtorch, which _C needs
 from embedseg_ops import _C  # registers the operators; an error here must reach the user
 from embedseg_ops import metrics, reference
 from embedseg_ops.inference import segment
-from embedseg_ops.ops import remove_small as _remove_small  # noqa: F401  # registers its shape for compile and export
 from embedseg_ops.ops.connected_components import connected_components
 from embedseg_ops.ops.distance_map import distance_map
 from embedseg_ops.ops.embedding_loss import EmbeddingLoss, embedding_loss

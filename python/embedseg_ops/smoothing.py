@@ -13,20 +13,22 @@ def gaussian(images: Tensor, sigma: float) -> Tensor:
     """
     smooth = images if images.dtype == torch.float64 else images.float()
     radius = int(4 * sigma + 0.5)
-    offsets = range(-radius, radius + 1)
-    weights = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in offsets]
+    weights = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
     for axis in range(1, images.ndim):
         size = images.shape[axis]
         if size > 0:
-            terms = (
-                weight * smooth.index_select(axis, _reflected(size, offset, images.device))
-                for weight, offset in zip(weights, offsets, strict=True)
-            )
-            smooth = sum(terms) / sum(weights)
+            reflected = _reflect(smooth, axis, radius)
+            smooth = sum(weight * reflected.narrow(axis, i, size) for i, weight in enumerate(weights)) / sum(weights)
     return smooth
 
 
-def _reflected(size: int, offset: int, device: torch.device) -> Tensor:
-    """The positions 0, 1, …, size − 1, moved by `offset` and reflected at the edges."""
-    position = (torch.arange(size, device=device) + offset) % (2 * size)
-    return torch.minimum(position, 2 * size - 1 - position)
+def _reflect(images: Tensor, axis: int, radius: int) -> Tensor:
+    """Extend an axis by `radius` mirrored pixels at both ends; past a whole image, by the image's own mirror image."""
+    while radius > 0:
+        size = images.shape[axis]
+        step = min(radius, size)
+        before = images.narrow(axis, 0, step).flip(axis)
+        after = images.narrow(axis, size - step, step).flip(axis)
+        images = torch.cat([before, images, after], axis)
+        radius -= step
+    return images

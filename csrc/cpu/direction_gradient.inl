@@ -40,16 +40,23 @@ struct GradientWriter {
   // ∂L/∂ê of every pixel of a tile, from its object's row of the tables.
   void gather(int64_t image, int64_t pixel, const int32_t* labels, int pixels, Scratch<Lanes<C>, D>& gradient) const {
     const int64_t dim = D > 0 ? D : task.view.dim;
-    for_channels<D>(dim, [&](int64_t d) { gradient[d] = Lanes<C>{}; });
+    if (!one_object(labels)) {
+      for_channels<D>(dim, [&](int64_t d) { gradient[d] = Lanes<C>{}; });
+    }
     Lanes<C> weight{};
     if (task.weights != nullptr) {
       const C* weights = static_cast<const C*>(task.weights) + image * task.view.pixels + pixel;
       for (int i = 0; i < pixels; ++i) weight[i] = weights[i];
     }
-    for_objects(labels, [&](int32_t object, Lanes<int32_t> inside) {
+    for_objects(labels, [&](int32_t object, Lanes<int32_t> inside, int count) {
       const int64_t row = (image * task.labels.count + object) * dim;
+      const C* values = static_cast<const C*>(task.rows) + row;
       const Lanes<C> one = __builtin_convertvector(-inside, Lanes<C>);
-      add_row<D, C>(gradient.data(), static_cast<const C*>(task.rows) + row, dim, one);
+      if (count == W) {
+        for_channels<D>(dim, [&](int64_t d) { gradient[d] = Lanes<C>{} + values[d]; });
+      } else {
+        add_row<D, C>(gradient.data(), values, dim, one);
+      }
       if (task.weights != nullptr) {
         add_row<D, C>(gradient.data(), static_cast<const C*>(task.weighted_rows) + row, dim, one * weight);
       }

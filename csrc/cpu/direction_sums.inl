@@ -102,16 +102,28 @@ struct Summer {
   void add_segment(int64_t image, int64_t begin, int64_t end, const int32_t* labels) const {
     const int64_t dim = D > 0 ? D : task.view.dim;
     const C scale = static_cast<C>(1 / task.unit);
-    Scratch<Lanes<C>, D> tile(dim);
+    // The next tile is loaded before this one is worked on: the wait for memory and the work then overlap.
+    Scratch<Lanes<C>, D, 2 * D> tiles(2 * dim);
     Scratch<Fixeds, D> directions(2 * dim + 1);
+    Lanes<C>*tile = tiles.data(), *next = tiles.data() + dim;
     TilePlace<T> place = tile_place<T>(task.view, image, begin, W);
-    for (int64_t pixel = begin; pixel < end; pixel += W, place.first += W * place.pixel_stride) {
+    const auto load = [&](int64_t pixel, Lanes<C>* into) {
+      if (pixel < end && any_object(labels + (pixel - begin))) {
+        place.pixels = static_cast<int>(std::min<int64_t>(W, end - pixel));
+        load_tile<D, T>(place, into);
+      }
+      place.first += W * place.pixel_stride;
+    };
+    load(begin, tile);
+    for (int64_t pixel = begin; pixel < end; pixel += W, std::swap(tile, next)) {
+      load(pixel + W, next);
       if (!any_object(labels + (pixel - begin))) continue;
-      place.pixels = static_cast<int>(std::min<int64_t>(W, end - pixel));
-      load_tile<D, T>(place, tile.data());
-      const Lanes<C> factor = invert_length<D, C>(tile.data(), dim).factor * scale;
+      const Lanes<C> factor = invert_length<D, C>(tile, dim).factor * scale;
       for_channels<D>(dim, [&](int64_t d) { directions[d] = to_biased<C>(tile[d] * factor); });
-      if constexpr (weighted) weigh(image * task.view.pixels + pixel, place.pixels, tile.data(), factor, directions);
+      if constexpr (weighted) {
+        const int pixels = static_cast<int>(std::min<int64_t>(W, end - pixel));
+        weigh(image * task.view.pixels + pixel, pixels, tile, factor, directions);
+      }
       add_runs(image, labels + (pixel - begin), directions.data());
     }
   }
@@ -127,8 +139,8 @@ struct Summer {
 
   void add_runs(int64_t image, const int32_t* labels, const Fixeds* directions) const {
     const int64_t first_row = image * task.labels.count;
-    for_objects(labels, [&](int32_t object, Lanes<int32_t> inside) {
-      sums.add(first_row + object, directions, __builtin_convertvector(inside, Fixeds), count_lanes(inside));
+    for_objects(labels, [&](int32_t object, Lanes<int32_t> inside, int count) {
+      sums.add(first_row + object, directions, __builtin_convertvector(inside, Fixeds), count);
     });
   }
 };

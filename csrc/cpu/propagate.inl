@@ -1,14 +1,6 @@
 // Growth, for one instruction set.
 #include "cpu/tile.inl"
 
-// Bit i: lane i of a mask (0 or -1 in every lane) is set.
-template <class M>
-[[gnu::always_inline]] inline uint32_t bits_of(M mask) {
-  M weights;
-  for (int i = 0; i < W; ++i) weights[i] = 1 << i;
-  return static_cast<uint32_t>(reduce<W>(mask & weights, [](auto a, auto b) { return a | b; }));
-}
-
 // Bit i of the result: pixel + i is within max_distance of the object's mean embedding. At most block_length pixels.
 template <int D, class T>
 uint32_t judge_as(const Judgement& judgement, int64_t image, int64_t pixel, int pixels, int64_t object) {

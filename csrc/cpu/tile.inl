@@ -171,13 +171,16 @@ template <int lanes, class V, class Combine>
   }
 }
 
-// How many lanes of a mask (0 or -1 in every lane) are set; and whether any is.
-[[gnu::always_inline]] inline int count_lanes(Lanes<int32_t> mask) {
-  return -reduce<W>(mask, [](auto a, auto b) { return a + b; });
-}
+// Whether any lane of a mask (0 or -1 in every lane) is set; and which are, lane i as bit i.
 template <class M>
 [[gnu::always_inline]] inline bool any_lane(M mask) {
   return reduce<W>(mask, [](auto a, auto b) { return a | b; }) != 0;
+}
+template <class M>
+[[gnu::always_inline]] inline uint32_t bits_of(M mask) {
+  M weights;
+  for (int i = 0; i < W; ++i) weights[i] = 1 << i;
+  return static_cast<uint32_t>(reduce<W>(mask & weights, [](auto a, auto b) { return a | b; }));
 }
 
 // Labels [begin, end) as int32, −1 for those that are no object's; and W times −1 behind the last.
@@ -203,22 +206,25 @@ inline bool any_object(const int32_t* labels) {
   return any_lane(tile >= 0);
 }
 
-// body(object, inside) for every object of a tile of W labels; inside: 0 or -1, which of its pixels are the object's.
+inline bool one_object(const int32_t* labels) {
+  Lanes<int32_t> tile;
+  std::memcpy(&tile, labels, sizeof tile);
+  return labels[0] >= 0 && !any_lane(tile != labels[0]);
+}
+
+// body(object, inside, count) for every object of a tile of W labels; inside: 0 or -1, which of its pixels are the
+// object's; count: how many.
 template <class Body>
 [[gnu::always_inline]] inline void for_objects(const int32_t* labels, const Body& body) {
   Lanes<int32_t> tile;
   std::memcpy(&tile, labels, sizeof tile);
-  if (!any_lane(tile != labels[0])) {
-    if (labels[0] >= 0) body(labels[0], tile == labels[0]);
-    return;
-  }
-  int32_t left[W];
-  std::memcpy(left, labels, sizeof left);
-  for (int i = 0; i < W; ++i) {
-    const int32_t object = left[i];
-    if (object < 0) continue;
-    body(object, tile == object);
-    for (int j = i; j < W; ++j) left[j] = left[j] == object ? -1 : left[j];
+  if (one_object(labels)) return body(labels[0], tile == labels[0], W);
+  for (uint32_t left = bits_of(tile >= 0); left != 0;) {
+    const int32_t object = labels[std::countr_zero(left)];
+    const Lanes<int32_t> inside = tile == object;
+    const uint32_t own = bits_of(inside);
+    body(object, inside, std::popcount(own));
+    left &= ~own;
   }
 }
 

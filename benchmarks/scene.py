@@ -40,7 +40,7 @@ def crowded_cells(size: int | Sequence[int], objects: int, dim: int = 16, seed: 
     embedding = draw_embedding(labels, directions, random)
     noise = ndimage.gaussian_filter(random.standard_normal(shape, dtype=np.float32), 1.5)
     distance = normalised_distance(labels) + noise * np.float32(0.05 / noise.std())
-    return Scene(*(torch.from_numpy(array[None]) for array in (embedding, labels, distance)))
+    return Scene(*(torch.from_numpy(array)[None] for array in (embedding, labels, distance)))
 
 
 def draw_labels(shape: tuple[int, ...], objects: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

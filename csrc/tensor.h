@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "cpu/memory.h"
+
 namespace embedseg {
 
 using torch::headeronly::ScalarType;
@@ -36,7 +38,10 @@ inline std::array<double, 3> spacing_3d(const std::vector<double>& spacing) {
 }
 
 inline Tensor empty(const std::vector<int64_t>& size, ScalarType dtype, const Tensor& like) {
-  return torch::stable::empty(size, dtype, std::nullopt, like.device());
+  Tensor tensor = torch::stable::empty(size, dtype, std::nullopt, like.device());
+  if (tensor.is_cpu())
+    prefer_huge_pages(tensor.data_ptr(), tensor.numel() * static_cast<int64_t>(tensor.element_size()));
+  return tensor;
 }
 
 inline Tensor empty_like(const Tensor& like, ScalarType dtype) {

@@ -62,7 +62,7 @@ class Blocks {
  private:
   Grid grid_;
   int64_t row_, plane_, origin_, count_;  // in blocks
-  std::vector<int32_t> labels_;
+  LargeVector<int32_t> labels_;
   std::vector<int64_t> rows_around_;
 };
 

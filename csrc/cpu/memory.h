@@ -1,7 +1,10 @@
-// Fresh memory for large outputs.
+// Fresh memory for large arrays.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <new>
+#include <vector>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -22,5 +25,27 @@ inline void prefer_huge_pages(void* block, int64_t bytes) {
   (void)bytes;
 #endif
 }
+
+template <class T>
+struct LargeAllocator {
+  using value_type = T;
+  static constexpr std::align_val_t alignment{4096};
+
+  LargeAllocator() = default;
+  template <class Other>
+  LargeAllocator(const LargeAllocator<Other>&) {}
+
+  T* allocate(size_t count) {
+    void* block = ::operator new(count * sizeof(T), alignment);
+    prefer_huge_pages(block, static_cast<int64_t>(count * sizeof(T)));
+    return static_cast<T*>(block);
+  }
+  void deallocate(T* block, size_t) { ::operator delete(block, alignment); }
+  bool operator==(const LargeAllocator&) const { return true; }
+};
+
+// A vector of as many elements as an image has pixels or blocks.
+template <class T>
+using LargeVector = std::vector<T, LargeAllocator<T>>;
 
 }  // namespace embedseg

@@ -33,7 +33,7 @@ class Memory {
 
  private:
   static constexpr int ways = 4;
-  std::vector<uint64_t> entries_;
+  LargeVector<uint64_t> entries_;
 };
 
 // A pixel that an object would take although another has taken it in the same level.

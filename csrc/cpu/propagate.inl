@@ -220,7 +220,7 @@ class Growth {
   int64_t image_, first_row_;
   Blocks& blocks_;
   Memory memory_;
-  std::vector<Bits> settled_, fresh_, claimed_;  // for every block
+  LargeVector<Bits> settled_, fresh_, claimed_;  // for every block
   std::vector<int64_t> frontier_, touched_;      // blocks with fresh, with claimed pixels
   std::vector<Contest> contests_;
   std::mutex mutex_;

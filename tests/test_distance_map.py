@@ -171,6 +171,7 @@ def test_vmap(axis):
         (np.full((3, 3), -2), None, ValueError, "labels must be .* positive, got -2"),
         (np.full((3, 3), 2**30), None, ValueError, "labels goes up to 1073741824"),
         (np.zeros(3, int), None, ValueError, r"labels must be \[H, W\].* got shape \[3\]"),
+        (np.zeros((3, 3), int), 2.0, TypeError, "spacing must be one length for each spatial axis, got float"),
         (np.zeros((3, 3), int), (1, 1, 1), ValueError, "spacing must have one length for each of the 2"),
         (np.zeros((3, 3), int), (1, 0), ValueError, "spacing must be above 0, got 0"),
         (np.zeros((3, 3), int), (1, float("nan")), ValueError, "spacing must be finite, got nan"),

@@ -271,6 +271,7 @@ LABELS = torch.ones(4, 4, dtype=torch.int32)
         ({"distance": math.nan}, ValueError, "distance must be finite, got nan"),
         ({"distance": math.inf}, ValueError, "distance must be finite, got inf"),
         ({"distance": "far"}, TypeError, "distance must be a number, got str"),
+        ({"spacing": 2.0}, TypeError, "spacing must be one length for each spatial axis, got float"),
         ({"spacing": (1.0,)}, ValueError, "spacing must have one length for each of the 2 spatial axes"),
         ({"spacing": (1.0, 1.0, 1.0, 1.0)}, ValueError, "spacing must have one length for each of the 2 spatial axes"),
         ({"spacing": (1.0, 0.0)}, ValueError, r"spacing must be above 0, got 0\.0"),

@@ -51,6 +51,8 @@ def label_batch(labels: Array, name: str = "labels", spacing: Sequence[float] | 
     """
     tensor = as_tensor(labels, name)
     check_integer(tensor, name)
+    if spacing is not None and not hasattr(spacing, "__len__"):
+        raise TypeError(f"spacing must be one length for each spatial axis, got {type(spacing).__name__}")
     single = tensor.ndim == 2 or (tensor.ndim == 3 and spacing is not None and len(spacing) == 3)
     if tensor.ndim not in (2, 3, 4):
         raise ValueError(f"{name} must be [H, W], [B, H, W] or [B, D, H, W], got shape {list(tensor.shape)}")

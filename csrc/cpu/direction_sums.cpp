@@ -58,6 +58,15 @@ double DirectionSums::length(int64_t row) const {
   return std::sqrt(square);
 }
 
+std::vector<double> DirectionSums::means() const {
+  std::vector<double> means(rows * dim, 0.0);
+  for (int64_t row = 0; row < rows; ++row) {
+    const double row_length = length(row);
+    for (int64_t d = 0; d < dim && row_length > 0; ++d) means[row * dim + d] = sum(row, d) / row_length;
+  }
+  return means;
+}
+
 DirectionSums sum_directions(const EmbeddingView& view, const LabelView& labels, const Tensor* weights) {
   DirectionSums sums{view.dim, view.batch * labels.count, 0, fixed_unit(view), 1.0, {}};
   sums.row_size = weights == nullptr ? sums.dim + 1 : 2 * sums.dim + 2;

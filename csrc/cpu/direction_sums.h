@@ -17,7 +17,8 @@ struct DirectionSums {
   double sum(int64_t row, int64_t d) const { return unit * table[row * row_size + d]; }
   double weighted_sum(int64_t row, int64_t d) const { return unit * weight_unit * table[row * row_size + dim + 1 + d]; }
   double total_weight(int64_t row) const { return unit * weight_unit * table[row * row_size + 2 * dim + 1]; }
-  double length(int64_t row) const;  // ‖S_k‖
+  double length(int64_t row) const;   // ‖S_k‖
+  std::vector<double> means() const;  // u_k, [rows, dim]; zero where ‖S_k‖ is
 };
 
 // weights: float32 or float64 as the computation asks, contiguous, one a pixel; or nullptr

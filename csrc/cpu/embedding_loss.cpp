@@ -10,16 +10,17 @@ namespace {
 // The loss of one image, from the sums over its objects: work of the size of K × D, in double.
 class ImageLoss {
  public:
-  ImageLoss(const DirectionSums& sums, int64_t first_row, int64_t objects, bool weighted, bool balanced)
-      : sums_(sums), first_row_(first_row), objects_(objects), weighted_(weighted) {
+  ImageLoss(const DirectionSums& sums, const double* means, int64_t first_row, int64_t objects, bool weighted,
+            bool balanced)
+      : sums_(sums),
+        means_(means + first_row * sums.dim),
+        first_row_(first_row),
+        objects_(objects),
+        weighted_(weighted) {
     lengths_.resize(objects);
-    means_.assign(objects * sums.dim, 0.0);
     neighbors_.assign(objects, 0);
     for (int64_t k = 0; k < objects; ++k) {
       lengths_[k] = sums.length(first_row + k);
-      for (int64_t d = 0; d < sums.dim && lengths_[k] > 0; ++d) {
-        means_[k * sums.dim + d] = sums.sum(first_row + k, d) / lengths_[k];
-      }
       pixels_ += count(k);
       occurring_ += count(k) > 0;
     }
@@ -96,9 +97,10 @@ class ImageLoss {
 
  private:
   const DirectionSums& sums_;
+  const double* means_;  // [objects, dim], of this image
   int64_t first_row_, objects_;
   bool weighted_;
-  std::vector<double> lengths_, means_;
+  std::vector<double> lengths_;
   std::vector<int64_t> neighbors_;
   int64_t pixels_ = 0, occurring_ = 0;
   double foreground_weight_ = 1, background_weight_ = 1;
@@ -112,8 +114,9 @@ struct Losses {
 Losses compute(const DirectionSums& sums, int64_t batch, int64_t objects, const Tensor& pairs, bool weighted,
                bool balanced, std::vector<double>& tables) {
   const int64_t table = batch * objects * sums.dim;
+  const std::vector<double> means = sums.means();
   std::vector<ImageLoss> images;
-  for (int64_t b = 0; b < batch; ++b) images.emplace_back(sums, b * objects, objects, weighted, balanced);
+  for (int64_t b = 0; b < batch; ++b) images.emplace_back(sums, means.data(), b * objects, objects, weighted, balanced);
   const int64_t* pair = data<int64_t>(pairs);
   const int64_t* const end = pair + 3 * pairs.sizes()[0];
   for (const int64_t* p = pair; p != end; p += 3) images[p[0]].count_neighbor(p[1], p[2]);

@@ -9,13 +9,11 @@ namespace {
 
 template <class C>
 void write_means(const DirectionSums& sums, C* means, int64_t* counts, C* lengths) {
+  const std::vector<double> exact = sums.means();
+  std::transform(exact.begin(), exact.end(), means, [](double value) { return static_cast<C>(value); });
   for (int64_t row = 0; row < sums.rows; ++row) {
-    const double length = sums.length(row);
-    lengths[row] = static_cast<C>(length);
+    lengths[row] = static_cast<C>(sums.length(row));
     counts[row] = sums.count(row);
-    for (int64_t d = 0; d < sums.dim; ++d) {
-      means[row * sums.dim + d] = length > 0 ? static_cast<C>(sums.sum(row, d) / length) : C(0);
-    }
   }
 }
 

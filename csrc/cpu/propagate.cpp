@@ -52,14 +52,7 @@ struct Contest {
 namespace embedseg {
 
 Judgement::Judgement(const EmbeddingView& embedding, const DirectionSums& sums, double limit)
-    : view(embedding), max_distance(limit) {
-  exact_means_.resize(sums.rows * sums.dim);
-  for (int64_t row = 0; row < sums.rows; ++row) {
-    const double length = sums.length(row);
-    for (int64_t d = 0; d < sums.dim; ++d) {
-      exact_means_[row * sums.dim + d] = length > 0 ? sums.sum(row, d) / length : 0.0;
-    }
-  }
+    : view(embedding), max_distance(limit), exact_means_(sums.means()) {
   means = exact_means_.data();
   if (view.dtype == ScalarType::Double) return;
   rounded_means_.assign(exact_means_.begin(), exact_means_.end());

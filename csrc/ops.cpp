@@ -14,6 +14,6 @@ STABLE_TORCH_LIBRARY(embedseg_ops, m) {
   m.def("neighbor_pairs(Tensor labels, float distance, bool background, float[] spacing) -> Tensor");
   m.def("distance_map(Tensor labels, float[] spacing) -> Tensor");
   m.def("connected_components(Tensor mask) -> Tensor");
-  m.def("propagate(Tensor embedding, Tensor seeds, float max_distance) -> Tensor");
+  m.def("propagate(Tensor embedding, Tensor seeds, float max_distance, Tensor? background) -> Tensor");
   m.def("remove_small(Tensor labels, int min_size) -> Tensor");
 }

@@ -27,7 +27,8 @@ def sample_inputs(side=24, dim=4):
         "neighbor_pairs": (labels, 10.0, True, [1.0, 2.0]),
         "distance_map": (labels, [1.0, 2.0]),
         "connected_components": (labels > 0,),
-        "propagate": (embedding, seeds, 0.3),
+        "propagate": (embedding, seeds, 0.3, None),
+        "propagate, background": (embedding, seeds, 0.9, labels == 0),
         "remove_small": (labels, 5),
     }
 
@@ -85,7 +86,7 @@ def test_compile_counts_objects_and_finds_pairs_where_sizes_may_depend_on_data(f
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_compile_postprocess(dynamic):
     def segment(embedding, distance):
-        options = {"seed_smoothing": 1.0, "min_seed_size": 2, "min_object_size": 3}
+        options = {"seed_smoothing": 1.0, "min_seed_size": 2, "min_object_size": 3, "background_threshold": 0.1}
         return embedseg_ops.postprocess(embedding, distance, **options)
 
     compiled = torch.compile(segment, fullgraph=True, dynamic=dynamic)
@@ -112,7 +113,7 @@ def test_vmap_is_a_loop(name):
     embedding, labels = SAMPLES["embedding_loss"][:2]
     inputs = {
         "mean_embedding": (lambda e, n: embedseg_ops.mean_embedding(e, n, 7)[0], labels),
-        "propagate": (embedseg_ops.propagate, SAMPLES["propagate"][1]),
+        "propagate": (lambda e, n: embedseg_ops.propagate(e, n, 0.9, n <= 0), SAMPLES["propagate"][1]),
         "embedding_loss": (lambda e, n: embedseg_ops.embedding_loss(e, n, num_objects=7).total, labels),
     }
     function, other = inputs[name]

@@ -17,21 +17,29 @@ def some_of(labels, share, seed=0):
     return torch.where(kept | (labels < 0), labels, 0)
 
 
-def brute_force(embedding, seeds, max_distance):
-    """SPEC's levels, pixel by pixel, in float64."""
+def sure_background(labels, share=0.2):
+    return (labels == 0) & (torch.rand(labels.shape, generator=torch.Generator().manual_seed(9)) < share)
+
+
+def brute_force(embedding, seeds, max_distance, background=None):
+    """SPEC's levels, pixel by pixel, in float64; the background may compete."""
     result = seeds.numpy().astype(np.int32).copy()
-    for vectors, labels in zip(embedding.double().numpy(), result, strict=True):
+    outside = np.zeros(result.shape, bool) if background is None else background.numpy() & (result == 0)
+    for vectors, labels, out in zip(embedding.double().numpy(), result, outside, strict=True):
         known = {int(k) for k in np.unique(labels)} - {0, -1}
         with np.errstate(all="ignore"):
             directions = vectors / np.linalg.norm(vectors, axis=0)
         sums = {k: np.nan_to_num(directions[:, labels == k]).sum(1) for k in known}
         means = {k: s / np.linalg.norm(s) for k, s in sums.items()}
+        rival = np.nan_to_num(directions[:, out]).sum(1)
+        rival = rival / np.linalg.norm(rival) if out.any() else rival
         while True:
             joins = {}
             for pixel in zip(*np.nonzero(labels == 0), strict=True):
                 around = labels[tuple(slice(max(i - 1, 0), i + 2) for i in pixel)]
                 near = [(1 - means[k] @ directions[(slice(None), *pixel)], k) for k in set(around[around > 0].tolist())]
-                near = [candidate for candidate in near if candidate[0] < max_distance]
+                limit = max_distance if background is None else 1 - rival @ directions[(slice(None), *pixel)]
+                near = [candidate for candidate in near if candidate[0] < min(limit, max_distance)]
                 if near:
                     joins[pixel] = min(near)[1]
             if not joins:
@@ -49,6 +57,35 @@ def test_equals_brute_force(labels, dim, max_distance):
     assert torch.equal(propagate(embedding, seeds, max_distance), brute_force(embedding, seeds, max_distance))
 
 
+@pytest.mark.parametrize("labels", [CELLS, VOLUME], ids=["2d", "3d"])
+@pytest.mark.parametrize(("dim", "max_distance"), [(3, 0.3), (16, 0.8)])
+def test_a_competing_background_equals_brute_force_and_reference(labels, dim, max_distance):
+    embedding, seeds, background = embedding_for(labels, dim, noise=0.7), some_of(labels, 0.05), sure_background(labels)
+    grown = propagate(embedding, seeds, max_distance, background)
+    assert torch.equal(grown, brute_force(embedding, seeds, max_distance, background))
+    assert torch.equal(grown, reference.propagate(embedding, seeds, max_distance, background))
+
+
+def test_a_pixel_between_object_and_background_goes_to_the_closer():
+    angles = torch.tensor([0, 20, 43, 47, 90, 90]).deg2rad()
+    embedding = torch.stack([angles.cos(), angles.sin()])[:, None]
+    seeds = torch.tensor([[1, 0, 0, 0, 0, 0]])
+    background = torch.tensor([[False, False, False, False, True, True]])
+    assert propagate(embedding, seeds, 0.2).tolist() == [[1, 1, 0, 0, 0, 0]]
+    assert propagate(embedding, seeds, 1.01).tolist() == [[1, 1, 1, 1, 1, 1]]
+    assert propagate(embedding, seeds, 1.0, background).tolist() == [[1, 1, 1, 0, 0, 0]]
+    assert propagate(embedding, seeds, 0.2, background).tolist() == [[1, 1, 0, 0, 0, 0]]
+
+
+def test_seeds_do_not_count_as_background_and_without_any_it_is_orthogonal_to_all():
+    embedding, seeds = embedding_for(CELLS, 8, noise=0.7), some_of(CELLS, 0.05)
+    nowhere = torch.zeros(CELLS.shape, dtype=torch.bool)
+    assert torch.equal(propagate(embedding, seeds, 2.0, nowhere), propagate(embedding, seeds, 1.0))
+    background = sure_background(CELLS)
+    both = propagate(embedding, seeds, 2.0, background | (seeds > 0))
+    assert torch.equal(both, propagate(embedding, seeds, 2.0, background))
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", FLOAT_DTYPES)
 @pytest.mark.parametrize("dim", [3, 16])
@@ -56,6 +93,8 @@ def test_every_layout_and_dtype(layout, dtype, dim):
     embedding = in_layout(embedding_for(CELLS, dim, dtype=dtype, noise=0.5), layout)
     seeds = some_of(CELLS, 0.05)
     assert torch.equal(propagate(embedding, seeds), reference.propagate(embedding, seeds))
+    options = (0.9, sure_background(CELLS))
+    assert torch.equal(propagate(embedding, seeds, *options), reference.propagate(embedding, seeds, *options))
 
 
 @given(label_maps(), st.integers(1, 6), st.sampled_from([0.05, 0.3, 0.9]))
@@ -148,6 +187,11 @@ def test_one_image_and_numpy_are_answered_in_kind(labels):
     assert isinstance(grown, np.ndarray)
     np.testing.assert_array_equal(grown, expected.numpy())
     np.testing.assert_array_equal(propagate(embedding[0].numpy(), seeds[0].numpy()), expected[0].numpy())
+    background = sure_background(labels)
+    expected = propagate(embedding, seeds, 0.8, background)
+    assert torch.equal(propagate(embedding[0], seeds[0], 0.8, background[0]), expected[0])
+    grown = propagate(embedding[0].numpy(), seeds[0].numpy(), 0.8, background[0].numpy())
+    np.testing.assert_array_equal(grown, expected[0].numpy())
 
 
 def bad_inputs():
@@ -161,6 +205,8 @@ def bad_inputs():
     yield ValueError, "relabel_sequential", (embedding, seeds * 2**40)
     yield ValueError, "max_distance must be finite, got inf", (embedding, seeds, float("inf"))
     yield TypeError, "max_distance must be a number", (embedding, seeds, None)
+    yield TypeError, "background must be bool, got torch.int64", (embedding, seeds, 0.3, seeds)
+    yield ValueError, r"background must be like seeds, \[1, 3, 4\]", (embedding, seeds, 0.3, seeds[:, 1:] > 0)
 
 
 @pytest.mark.parametrize(("error", "message", "arguments"), list(bad_inputs()))

@@ -1,4 +1,5 @@
-// The test that growth asks of a pixel: is it within the cosine distance of an object's mean embedding?
+// The test that growth asks of a pixel: is it within the cosine distance of an object's mean embedding, and closer to
+// it than to the background's, where that competes?
 #pragma once
 
 #include "cpu/direction_sums.h"
@@ -7,17 +8,26 @@ namespace embedseg {
 
 class Judgement {
  public:
-  // sums: of the seeds' pixels, `objects` rows an image
-  Judgement(const EmbeddingView& view, const DirectionSums& sums, double max_distance);
+  // sums: of the seeds' pixels, `objects` rows an image, of which the last is the background's if it competes
+  Judgement(const EmbeddingView& view, const DirectionSums& sums, double max_distance, int64_t objects,
+            bool background_competes);
 
   // Cosine distance in double, whatever the embedding's dtype; infinite for a pixel that is not finite.
   double distance(int64_t image, int64_t pixel, int64_t row) const;
 
+  // Whether the pixel may join the row's object, decided in double.
+  bool accepts(int64_t image, int64_t pixel, int64_t row) const;
+
+  int64_t row(int64_t image, int64_t object) const { return image * objects_ + object; }
+  int64_t background_row(int64_t image) const { return row(image, objects_ - 1); }
+
   const EmbeddingView& view;
-  double max_distance;
+  const double max_distance;
+  const bool background_competes;
   const void* means = nullptr;  // [rows, dim] of the type to compute in
 
  private:
+  int64_t objects_;
   std::vector<double> exact_means_;
   std::vector<float> rounded_means_;
 };

@@ -11,7 +11,7 @@
 namespace embedseg {
 namespace {
 
-using Judge = uint32_t (*)(const Judgement&, int64_t image, int64_t pixel, int pixels, int64_t row);
+using Judge = uint32_t (*)(const Judgement&, int64_t image, int64_t pixel, int pixels, int64_t object);
 
 // What was judged before, a few objects for every block. An entry holds the object and the bits of the pixels that it
 // may take in one word, so threads may overwrite each other's: either's is right.
@@ -51,8 +51,13 @@ struct Contest {
 
 namespace embedseg {
 
-Judgement::Judgement(const EmbeddingView& embedding, const DirectionSums& sums, double limit)
-    : view(embedding), max_distance(limit), exact_means_(sums.means()) {
+Judgement::Judgement(const EmbeddingView& embedding, const DirectionSums& sums, double limit, int64_t objects,
+                     bool competes)
+    : view(embedding),
+      max_distance(limit),
+      background_competes(competes),
+      objects_(objects),
+      exact_means_(sums.means()) {
   means = exact_means_.data();
   if (view.dtype == ScalarType::Double) return;
   rounded_means_.assign(exact_means_.begin(), exact_means_.end());
@@ -82,24 +87,45 @@ double Judgement::distance(int64_t image, int64_t pixel, int64_t row) const {
   return distance;
 }
 
+bool Judgement::accepts(int64_t image, int64_t pixel, int64_t row) const {
+  const double to_object = distance(image, pixel, row);
+  if (to_object >= max_distance) return false;
+  return !background_competes || to_object < distance(image, pixel, background_row(image));
+}
+
 namespace {
 
 int64_t largest_label(const int32_t* labels, int64_t count) {
   return count == 0 ? 0 : std::max<int64_t>(*std::max_element(labels, labels + count), 0);
 }
 
-// embedding: [B, D, *spatial]; seeds: int32 [B, *spatial], contiguous
-Tensor propagate(const Tensor& embedding, const Tensor& seeds, double max_distance) {
+// The seeds, with the background's pixels as one more object.
+Tensor with_background(const Tensor& seeds, const Tensor& background, int32_t object) {
+  Tensor labels = empty_like(seeds, ScalarType::Int);
+  const int32_t* seed = data<int32_t>(seeds);
+  const bool* outside = data<bool>(background);
+  int32_t* label = data<int32_t>(labels);
+  torch::stable::parallel_for(0, seeds.numel(), 1 << 16, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) label[i] = seed[i] == 0 && outside[i] ? object : seed[i];
+  });
+  return labels;
+}
+
+// embedding: [B, D, *spatial]; seeds: int32 [B, *spatial], contiguous; background: bool, like seeds
+Tensor propagate(const Tensor& embedding, const Tensor& seeds, double max_distance,
+                 const std::optional<Tensor>& background) {
   const Grid grid = grid_of(seeds);
   const int32_t* seed = data<int32_t>(seeds);
-  const int64_t objects = largest_label(seed, grid.batch * grid.pixels()) + 1;
+  const int64_t largest = largest_label(seed, grid.batch * grid.pixels());
+  const int64_t objects = largest + (background ? 2 : 1);
   const EmbeddingView view = view_of(embedding);
-  const DirectionSums sums = sum_directions(view, view_of_labels(seeds, objects, false), nullptr);
-  const Judgement judgement(view, sums, max_distance);
+  const Tensor labels = background ? with_background(seeds, *background, static_cast<int32_t>(largest + 1)) : seeds;
+  const DirectionSums sums = sum_directions(view, view_of_labels(labels, objects, false), nullptr);
+  const Judgement judgement(view, sums, max_distance, objects, background.has_value());
   Tensor result = empty_like(seeds, ScalarType::Int);
   for (int64_t image = 0; image < grid.batch && grid.pixels() > 0; ++image) {
     Blocks blocks(grid, seed + image * grid.pixels());
-    EMBEDSEG_BEST_ISA(grow(judgement, image, objects, blocks));
+    EMBEDSEG_BEST_ISA(grow(judgement, image, blocks));
     blocks.copy_to(data<int32_t>(result) + image * grid.pixels());
   }
   return result;

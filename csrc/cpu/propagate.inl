@@ -1,13 +1,14 @@
 // Growth, for one instruction set.
 #include "cpu/tile.inl"
 
-// Bit i of the result: pixel + i is within max_distance of the object's mean embedding. At most block_length pixels.
+// Bit i of the result: the object accepts pixel + i. At most block_length pixels.
 template <int D, class T>
 uint32_t judge_as(const Judgement& judgement, int64_t image, int64_t pixel, int pixels, int64_t object) {
   using C = Compute<T>;
   const EmbeddingView& view = judgement.view;
-  const int64_t dim = D > 0 ? D : view.dim;
-  const C* mean = static_cast<const C*>(judgement.means) + object * dim;
+  const int64_t dim = D > 0 ? D : view.dim, row = judgement.row(image, object);
+  const C* mean = static_cast<const C*>(judgement.means) + row * dim;
+  const C* background = static_cast<const C*>(judgement.means) + judgement.background_row(image) * dim;
   const C max_distance = static_cast<C>(judgement.max_distance);
   Scratch<Lanes<C>, D> tile(dim);
   TilePlace<T> place = tile_place<T>(view, image, pixel, W);
@@ -16,17 +17,24 @@ uint32_t judge_as(const Judgement& judgement, int64_t image, int64_t pixel, int 
     place.pixels = std::min(W, pixels - first);
     load_tile<D, T>(place, tile.data());
     const Lanes<C> factor = invert_length<D, C>(tile.data(), dim).factor;
-    Lanes<C> product{};
-    for_channels<D>(dim, [&](int64_t d) { product += tile[d] * mean[d]; });
-    const Lanes<C> distance = C(1) - product * factor;
-    // Near the limit, and without direction (zero or not finite?), a pixel is looked at in double.
-    const Lanes<C> margin = distance - max_distance;
-    const uint32_t unsure = bits_of((margin < C(1e-5)) & (margin > C(-1e-5))) | bits_of(factor == C(0));
-    uint32_t taken = bits_of(margin < C(0)) & ~unsure;
+    const auto project = [&](const C* direction) {
+      Lanes<C> product{};
+      for_channels<D>(dim, [&](int64_t d) { product += tile[d] * direction[d]; });
+      return product * factor;
+    };
+    const Lanes<C> likeness = project(mean);
+    // By how much the object is too far, in cosine distance.
+    Lanes<C> excess = C(1) - likeness - max_distance;
+    if (judgement.background_competes) {
+      const Lanes<C> to_background = project(background) - likeness;
+      excess = excess > to_background ? excess : to_background;
+    }
+    // Near a limit, and without direction (zero or not finite?), a pixel is looked at in double.
+    const uint32_t unsure = bits_of((excess < C(1e-5)) & (excess > C(-1e-5))) | bits_of(factor == C(0));
+    uint32_t taken = bits_of(excess < C(0)) & ~unsure;
     for (int i = 0; unsure != 0 && i < place.pixels; ++i) {
       if ((unsure >> i & 1) == 0) continue;
-      const bool near = judgement.distance(image, pixel + first + i, object) < judgement.max_distance;
-      taken |= static_cast<uint32_t>(near) << i;
+      taken |= static_cast<uint32_t>(judgement.accepts(image, pixel + first + i, row)) << i;
     }
     accepted |= (taken & ((1u << place.pixels) - 1)) << first;
   }
@@ -54,11 +62,10 @@ Judge choose_judge(const EmbeddingView& view) {
 // their object to their neighbours; what is taken now (claimed) counts from the next level on (settled).
 class Growth {
  public:
-  Growth(const Judgement& judgement, int64_t image, int64_t objects, Blocks& blocks)
+  Growth(const Judgement& judgement, int64_t image, Blocks& blocks)
       : judgement_(judgement),
         judge_(choose_judge(judgement.view)),
         image_(image),
-        first_row_(image * objects),
         blocks_(blocks),
         memory_(blocks.count()),
         settled_(blocks.count(), all),
@@ -192,8 +199,8 @@ class Growth {
     int32_t& holder = blocks_.labels(contest.block)[contest.place];
     if (holder == contest.object) return;
     const int64_t pixel = blocks_.first_pixel(contest.block) + contest.place;
-    const double held = judgement_.distance(image_, pixel, first_row_ + holder);
-    const double offered = judgement_.distance(image_, pixel, first_row_ + contest.object);
+    const double held = judgement_.distance(image_, pixel, judgement_.row(image_, holder));
+    const double offered = judgement_.distance(image_, pixel, judgement_.row(image_, contest.object));
     if (offered < held || (offered == held && contest.object < holder)) holder = contest.object;
   }
 
@@ -202,7 +209,7 @@ class Growth {
     uint64_t judged = entry.load(std::memory_order_relaxed);
     if (judged >> block_length != static_cast<uint64_t>(object)) {
       judged = static_cast<uint64_t>(object) << block_length |
-               judge_(judgement_, image_, blocks_.first_pixel(block), blocks_.pixels(block), first_row_ + object);
+               judge_(judgement_, image_, blocks_.first_pixel(block), blocks_.pixels(block), object);
       entry.store(judged, std::memory_order_relaxed);
     }
     return static_cast<Bits>(judged);
@@ -217,7 +224,7 @@ class Growth {
 
   const Judgement& judgement_;
   Judge judge_;
-  int64_t image_, first_row_;
+  int64_t image_;
   Blocks& blocks_;
   Memory memory_;
   LargeVector<Bits> settled_, fresh_, claimed_;  // for every block
@@ -226,6 +233,4 @@ class Growth {
   std::mutex mutex_;
 };
 
-void grow(const Judgement& judgement, int64_t image, int64_t objects, Blocks& blocks) {
-  Growth(judgement, image, objects, blocks).run();
-}
+void grow(const Judgement& judgement, int64_t image, Blocks& blocks) { Growth(judgement, image, blocks).run(); }

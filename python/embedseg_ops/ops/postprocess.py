@@ -17,6 +17,7 @@ def postprocess(
     seed_smoothing: float = 0.0,
     min_seed_size: int = 1,
     min_object_size: int = 1,
+    background_threshold: float | None = None,
 ) -> Array:
     """Segment the objects that a network's embedding and distance map show. The defaults are the paper's.
 
@@ -33,6 +34,8 @@ def postprocess(
         seed_smoothing: σ in pixels of a Gaussian on the distance map before the threshold, edges reflected; 0 is off.
         min_seed_size: seeds of fewer pixels never grow.
         min_object_size: objects of fewer pixels become background; the rest are renumbered in order.
+        background_threshold: the pixels whose distance is at most this let the background compete, as :func:`propagate`
+            says: the answer to the "incomplete object masks" that the paper leaves open (its Fig. 4). None: off.
 
     Returns:
         int32 labels in the shape of `distance`: 0 background, 1, 2, … objects, in the raster order of the seeds;
@@ -51,11 +54,15 @@ def postprocess(
     min_seed_size = check_size(min_seed_size, "min_seed_size")
     min_object_size = check_size(min_object_size, "min_object_size")
 
+    if background_threshold is not None:
+        background_threshold = check_finite(background_threshold, "background_threshold")
+
     smooth = gaussian(distance, sigma) if sigma > 0 else distance
     seeds = torch.ops.embedseg_ops.connected_components(smooth > seed_threshold)
     if min_seed_size > 1:
         seeds = torch.ops.embedseg_ops.remove_small(seeds, min_seed_size)
-    labels = grow(embedding, seeds, max_distance)
+    background = None if background_threshold is None else distance <= background_threshold
+    labels = grow(embedding, seeds, max_distance, background)
     if min_object_size > 1:
         labels = torch.ops.embedseg_ops.remove_small(labels, min_object_size)
     return answer(labels)

@@ -6,6 +6,7 @@ from torch import Tensor
 from embedseg_ops.arguments import (
     Array,
     as_image_batch,
+    as_tensor,
     check_finite,
     check_integer,
     check_label_range,
@@ -15,12 +16,16 @@ from embedseg_ops.arguments import (
 from embedseg_ops.ops.vmap import fold_into_batch
 
 
-def propagate(embedding: Array, seeds: Array, max_distance: float = 0.3) -> Array:
+def propagate(embedding: Array, seeds: Array, max_distance: float = 0.3, background: Array | None = None) -> Array:
     """Grow seeds, level by level, over the pixels whose embedding is close to the seed's mean embedding.
 
     In a level, every unassigned pixel that touches (3×3, 3×3×3) pixels assigned before joins the closest of their
     objects, of those within `max_distance`; of two as close, the smaller label. The result depends on nothing but the
-    inputs. Memory: about 7 bytes a pixel beyond inputs and result.
+    inputs. Memory: about 7 bytes a pixel beyond inputs and result, 11 with `background`.
+
+    With `background`, the background competes (not in the paper): a pixel joins an object only if it is closer to the
+    object's mean embedding than to the mean embedding of the image's background pixels. `max_distance` may then be
+    much larger than the paper's, so that the pixels between join too.
 
     Args:
         embedding: float32, float16, bfloat16 or float64 ``[B, D, *spatial]``, 2D or 3D, any strides; or one image
@@ -28,12 +33,15 @@ def propagate(embedding: Array, seeds: Array, max_distance: float = 0.3) -> Arra
         seeds: any integer dtype ``[B, *spatial]`` or ``[*spatial]``: 0 unassigned, 1, 2, … seeds, −1 out of bounds:
             never assigned, and −1 in the result.
         max_distance: cosine distance (0 same direction, 1 orthogonal, 2 opposite) below which a pixel joins.
+        background: bool, in the shape of `seeds`: pixels that are surely background; seeds among them are not counted.
+            An image without any has a background orthogonal to all. None: no competition.
 
     Returns:
         int32 labels in the shape of `seeds`; NumPy if `seeds` is.
 
     Raises:
-        TypeError: an argument is not an array, `embedding` is not a float, `seeds` is not an integer.
+        TypeError: an argument is not an array, `embedding` is not a float, `seeds` is not an integer, `background`
+            is not bool.
         ValueError: ranks, shapes or devices do not match; a seed is below −1 or too large; `max_distance` is not
             finite.
     """
@@ -43,16 +51,32 @@ def propagate(embedding: Array, seeds: Array, max_distance: float = 0.3) -> Arra
     if values_are_known(seeds):
         largest = check_label_range(seeds, "seeds")
         check_table_size(embedding, largest + 1, "seeds")
-    return answer(grow(embedding, seeds.to(torch.int32).contiguous(), max_distance))
+    outside = None if background is None else check_background(background, seeds)
+    return answer(grow(embedding, seeds.to(torch.int32).contiguous(), max_distance, outside))
 
 
-def grow(embedding: Tensor, seeds: Tensor, max_distance: float) -> Tensor:
-    """Call the operator: int32 seeds ``[B, *spatial]``, contiguous."""
-    return torch.ops.embedseg_ops.propagate(embedding.detach(), seeds, max_distance)
+def check_background(background: Array, seeds: Tensor) -> Tensor:
+    """Raise unless `background` is bool and of the seeds' shape and device; return it as a batch, contiguous."""
+    mask = as_tensor(background, "background")
+    if mask.dtype != torch.bool:
+        raise TypeError(f"background must be bool, got {mask.dtype}")
+    if mask.shape == seeds.shape[1:] and len(seeds) == 1:
+        mask = mask.unsqueeze(0)
+    if mask.shape != seeds.shape or mask.device != seeds.device:
+        raise ValueError(
+            f"background must be like seeds, {list(seeds.shape)} on {seeds.device}, "
+            f"got {list(mask.shape)} on {mask.device}"
+        )
+    return mask.contiguous()
+
+
+def grow(embedding: Tensor, seeds: Tensor, max_distance: float, background: Tensor | None = None) -> Tensor:
+    """Call the operator: int32 seeds and bool background ``[B, *spatial]``, contiguous."""
+    return torch.ops.embedseg_ops.propagate(embedding.detach(), seeds, max_distance, background)
 
 
 @torch.library.register_fake("embedseg_ops::propagate")
-def _(embedding: Tensor, seeds: Tensor, max_distance: float) -> Tensor:
+def _(embedding: Tensor, seeds: Tensor, max_distance: float, background: Tensor | None) -> Tensor:
     return seeds.new_empty(seeds.shape)
 
 

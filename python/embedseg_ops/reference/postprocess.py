@@ -18,11 +18,13 @@ def postprocess(
     seed_smoothing: float = 0.0,
     min_seed_size: int = 1,
     min_object_size: int = 1,
+    background_threshold: float | None = None,
 ) -> Tensor:
     """Segment ``[B, D, *spatial]`` and ``[B, *spatial]``; as :func:`embedseg_ops.postprocess`."""
+    background = None if background_threshold is None else distance <= background_threshold
     if seed_smoothing > 0:
         distance = torch.stack(
             [torch.from_numpy(ndimage.gaussian_filter(image.numpy(), seed_smoothing)) for image in distance]
         )
     seeds = remove_small(connected_components(distance > seed_threshold), min_seed_size)
-    return remove_small(propagate(embedding, seeds, max_distance), min_object_size)
+    return remove_small(propagate(embedding, seeds, max_distance, background), min_object_size)

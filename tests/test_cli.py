@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from samples import cells
 
 from embedseg_ops.cli import find_images, main, write_labels
@@ -27,7 +28,8 @@ def test_train_and_predict(data, tmp_path, capsys):
     model = str(tmp_path / "run" / "best.safetensors")
     out = tmp_path / "labels"
     assert main(["predict", str(data / "train" / "images"), "--model", model, "--out", str(out)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["0.tif", "1.tif", "2.tif"]
+    assert sorted(path.name for path in out.iterdir()) == ["0.tif", "1.tif", "2.tif", "overlays"]
+    assert np.asarray(Image.open(out / "overlays" / "0.png")).shape == (40, 48, 3)
     labels = tifffile.imread(out / "0.tif")
     assert (labels.shape, labels.dtype) == ((40, 48), np.uint16)
 

@@ -1,15 +1,20 @@
 """Folder against folder: the measures, and errors that name the file."""
 
+import base64
+import io
 import json
 
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from samples import cells
 
 from embedseg_ops.cli import main
 from embedseg_ops.evaluation import read_pairs, summarize, table
+from embedseg_ops.figures import MATCHED, MISSED
 from embedseg_ops.readers import DataError
+from embedseg_ops.report import html_report
 
 
 def write(folder, name, labels):
@@ -35,6 +40,38 @@ def test_the_command_writes_a_table_and_json(tmp_path, capsys):
     assert main(["evaluate", str(tmp_path / "truth"), str(tmp_path / "prediction"), "--json", str(report)]) == 0
     assert " mean  1.0000  1.0000" in capsys.readouterr().out
     assert json.loads(report.read_text())["SBD"] == 1
+
+
+def test_the_report_shows_the_worst_images_first_on_their_images(tmp_path):
+    labels = cells((30, 40), 9, gap=0.3).numpy().astype(np.uint16)
+    for name, found in {"good": labels, "bad<": np.zeros_like(labels)}.items():
+        write(tmp_path / "truth", f"{name}_label.tif", labels)
+        write(tmp_path / "prediction", f"{name}.tif", found)
+        write(tmp_path / "images", f"{name}.tif", labels * 100)
+    folders = [str(tmp_path / "truth"), str(tmp_path / "prediction")]
+    report = tmp_path / "report.html"
+    assert main(["evaluate", *folders, "--report", str(report), "--images", str(tmp_path / "images")]) == 0
+    page = report.read_text(encoding="utf-8")
+    objects = len(np.unique(labels)) - 1
+    assert page.index(f"bad&lt;: mean AP 0.000, 0 objects for {objects}") < page.index("good: mean AP 1.000")
+    assert page.count("<svg") == 2
+    pictures = [embedded(part) for part in page.split("data:image/png;base64,")[1:]]
+    assert all(picture.shape[1] > 700 for picture in pictures)
+    for picture, has, has_not in zip(pictures, (MISSED, MATCHED), (MATCHED, MISSED), strict=True):
+        assert (picture == has).all(-1).any()
+        assert not (picture == has_not).all(-1).any()
+    (tmp_path / "images" / "good.tif").unlink()
+    assert main(["evaluate", *folders, "--report", str(report), "--images", str(tmp_path / "images")]) == 2
+
+
+def embedded(text):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text.split('"')[0]))))
+
+
+def test_the_report_shows_a_volumes_middle_plane():
+    volume = cells((5, 20, 30), 6).numpy()
+    page = html_report(summarize(["v"], [volume], [volume]), [volume], [volume], [volume[None]])
+    assert embedded(page.split("data:image/png;base64,")[1]).shape == (25 * 20, 25 * 30, 3)
 
 
 def test_folders_that_do_not_match_are_named(tmp_path):

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+from PIL import Image
 from tqdm import tqdm
 
-from embedseg_ops import evaluation, inference, readers, training
+from embedseg_ops import evaluation, figures, inference, readers, report, training
 from embedseg_ops.data import Sample, load_folder
 from embedseg_ops.weights import Settings, load_model
 
@@ -121,7 +122,9 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
     """Describe the options of ``predict``."""
     parser.add_argument("images", nargs="+", help="image files, folders of them, or patterns such as 'scans/*.tif'")
     parser.add_argument("--model", help="model file; without, the one that comes with the package")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the labels, as NAME.tif")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the labels, NAME.tif, and pictures, overlays/NAME.png"
+    )
     parser.add_argument("--tile", type=int, help="largest side of a tile, in pixels")
     parser.add_argument("--overlap", type=int, help="of neighbouring tiles, in pixels")
     parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
@@ -133,12 +136,13 @@ def predict(options: argparse.Namespace) -> None:
     paths = find_images(options.images)
     device = inference.choose_device(options.device)
     model = load_model(options.model or inference.shipped_model(), device)
-    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "overlays").mkdir(parents=True, exist_ok=True)
     print(f"segmenting {len(paths)} images on device {device}", file=sys.stderr)
     for path in tqdm(paths, unit="image"):
         image = readers.read_image(path, model[1].spatial_dims)
         labels = inference.segment(image, model, tile=options.tile, overlap=options.overlap)
         write_labels(options.out / f"{path.stem}.tif", labels)
+        write_overlay(options.out / "overlays" / f"{path.stem}.png", image, labels)
 
 
 def find_images(names: Sequence[str]) -> list[Path]:
@@ -167,21 +171,33 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
     tifffile.imwrite(path, labels.astype(dtype), compression="zlib")
 
 
+def write_overlay(path: Path, image: np.ndarray, labels: np.ndarray) -> None:
+    """Write the outlines of the objects on the image as a PNG; of a volume, those in the middle plane."""
+    picture = figures.overlay(figures.drawable(image), figures.middle_plane(labels))
+    Image.fromarray(picture).save(path)
+
+
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """Describe the options of ``evaluate``."""
     parser.add_argument("truth", type=Path, help="folder of label maps")
     parser.add_argument("prediction", type=Path, help="folder of label maps of the same names")
     parser.add_argument("--spatial-dims", type=int, default=2, help="2 for images, 3 for volumes (%(default)s)")
     parser.add_argument("--json", type=Path, help="write the measures there, too")
+    parser.add_argument("--report", type=Path, help="write an HTML page of measures, charts and pictures there")
+    parser.add_argument("--images", type=Path, help="folder of the images, for the report to draw on")
     parser.set_defaults(run=evaluate)
 
 
 def evaluate(options: argparse.Namespace) -> None:
     """Run ``embedseg-ops evaluate``."""
-    summary = evaluation.summarize(*evaluation.read_pairs(options.truth, options.prediction, options.spatial_dims))
+    names, truth, prediction = evaluation.read_pairs(options.truth, options.prediction, options.spatial_dims)
+    summary = evaluation.summarize(names, truth, prediction)
     print(evaluation.table(summary))
     if options.json:
         evaluation.write_json(options.json, summary)
+    if options.report:
+        images = evaluation.read_images(options.images, names, truth) if options.images else None
+        options.report.write_text(report.html_report(summary, truth, prediction, images), encoding="utf-8")
 
 
 if __name__ == "__main__":

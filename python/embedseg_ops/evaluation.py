@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import embedseg_ops
-from embedseg_ops.readers import DataError, find_files, label_stem, read_labels
+from embedseg_ops.readers import DataError, find_files, label_stem, read_image, read_labels
 
 
 def read_pairs(
@@ -40,6 +40,25 @@ def read_pairs(
     return names, maps[0], maps[1]
 
 
+def read_images(folder: str | Path, names: Sequence[str], truth: list[np.ndarray]) -> list[np.ndarray]:
+    """Read the images ``[C, *spatial]`` of these names, to draw on.
+
+    Raises:
+        DataError: naming a file or folder that is missing, unreadable, or of another size than its labels.
+    """
+    if not Path(folder).is_dir():
+        raise DataError(f"{folder}: no such folder")
+    paths = {path.stem: path for path in find_files(Path(folder))}
+    images = []
+    for name, labels in zip(names, truth, strict=True):
+        if name not in paths:
+            raise DataError(f"{folder}: no image named {name}")
+        images.append(read_image(paths[name], labels.ndim))
+        if images[-1].shape[1:] != labels.shape:
+            raise DataError(f"{paths[name]}: size {images[-1].shape[1:]}, but its labels have size {labels.shape}")
+    return images
+
+
 def summarize(names: Sequence[str], truth: list[np.ndarray], prediction: list[np.ndarray]) -> dict[str, Any]:
     """Return every measure (SPEC "Measures"), over all the images and of each, as what JSON can hold.
 
@@ -50,6 +69,8 @@ def summarize(names: Sequence[str], truth: list[np.ndarray], prediction: list[np
     """
     result = embedseg_ops.metrics.evaluate(truth, prediction)
     precision = result.average_precision
+    true = precision.true_positives[:, 0] + precision.false_negatives[:, 0]
+    predicted = precision.true_positives[:, 0] + precision.false_positives[:, 0]
     areas = [sum(int((labels > 0).sum()) for labels in maps) for maps in (truth, prediction)]
     return {
         "images": len(names),
@@ -62,6 +83,7 @@ def summarize(names: Sequence[str], truth: list[np.ndarray], prediction: list[np
         "DiC": result.difference_in_count,
         "|DiC|": result.absolute_difference_in_count,
         "area ratio": areas[1] / areas[0] if areas[0] else None,
+        "image objects": dict(zip(names, zip(true.tolist(), predicted.tolist(), strict=True), strict=True)),
         "image mean AP": dict(zip(names, precision.per_image.mean(1).tolist(), strict=True)),
     }
 

@@ -107,6 +107,21 @@ def matches(
     return picture
 
 
+def middle_plane(volume: ArrayLike) -> NDArray:
+    """Return the middle plane ``[H, W]`` of ``[D, H, W]``; an image is its own."""
+    array = np.asarray(volume)
+    return array[len(array) // 2] if array.ndim == 3 else array
+
+
+def drawable(image: ArrayLike) -> NDArray:
+    """Return what to draw on for ``[C, *spatial]``: three channels as RGB ``[H, W, 3]``, else the first ``[H, W]``.
+
+    Of a volume, it is the middle plane.
+    """
+    channels = [middle_plane(channel) for channel in np.asarray(image)]
+    return np.stack(channels, -1) if len(channels) == 3 else channels[0]
+
+
 def panels(pictures: Sequence[Picture], titles: Sequence[str] | None = None, *, margin: int = 12) -> Picture:
     """Put pictures side by side on white, `margin` pixels around each, with titles above them."""
     if titles is not None and len(titles) != len(pictures):

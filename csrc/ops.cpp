@@ -16,4 +16,5 @@ STABLE_TORCH_LIBRARY(embedseg_ops, m) {
   m.def("connected_components(Tensor mask) -> Tensor");
   m.def("propagate(Tensor embedding, Tensor seeds, float max_distance, Tensor? background) -> Tensor");
   m.def("remove_small(Tensor labels, int min_size) -> Tensor");
+  m.def("trim(Tensor labels, Tensor distance, float depth) -> Tensor");
 }

@@ -14,4 +14,4 @@ cp "$build"/_C*.so "$build/package/embedseg_ops/"
 LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
   ASAN_OPTIONS=detect_leaks=0 PYTHONPATH="$build/package" \
   "$python" -m pytest -q -p no:cacheprovider -k "not compile and not export and not opcheck" \
-  tests/test_{mean_embedding,embedding_loss,neighbor_pairs,distance_map,connected_components,propagate,postprocess,remove_small}.py
+  tests/test_{mean_embedding,embedding_loss,neighbor_pairs,distance_map,connected_components,propagate,postprocess,remove_small,trim}.py

@@ -30,6 +30,7 @@ def sample_inputs(side=24, dim=4):
         "propagate": (embedding, seeds, 0.3, None),
         "propagate, background": (embedding, seeds, 0.9, labels == 0),
         "remove_small": (labels, 5),
+        "trim": (labels.int(), weights, 1.5),
     }
 
 
@@ -86,8 +87,9 @@ def test_compile_counts_objects_and_finds_pairs_where_sizes_may_depend_on_data(f
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_compile_postprocess(dynamic):
     def segment(embedding, distance):
-        options = {"seed_smoothing": 1.0, "min_seed_size": 2, "min_object_size": 3, "background_threshold": 0.1}
-        return embedseg_ops.postprocess(embedding, distance, **options)
+        options = {"seed_smoothing": 1.0, "min_seed_size": 2, "min_object_size": 3}
+        competing = {"background_threshold": 0.1, "boundary_distance": 0.5}
+        return embedseg_ops.postprocess(embedding, distance, **options, **competing)
 
     compiled = torch.compile(segment, fullgraph=True, dynamic=dynamic)
     for side in (24, 31):

@@ -29,6 +29,7 @@ def prediction(labels, noise=0.2):
         {"seed_smoothing": 1.0},
         {"min_seed_size": 4, "min_object_size": 30},
         {"max_distance": 0.8, "background_threshold": 0.1},
+        {"boundary_distance": 1.2},
     ],
     ids=str,
 )
@@ -122,6 +123,7 @@ BAD_INPUTS = [
     (ValueError, "max_distance must be finite, got inf", {"max_distance": float("inf")}),
     (TypeError, "max_distance must be a number, got list", {"max_distance": [0.3]}),
     (ValueError, "background_threshold must be finite", {"background_threshold": float("nan")}),
+    (ValueError, "boundary_distance must be 0", {"boundary_distance": -0.5}),
     (ValueError, "seed_smoothing must be 0", {"seed_smoothing": -1}),
     (ValueError, "min_seed_size must be at least 1 pixel, got 0", {"min_seed_size": 0}),
     (TypeError, "min_object_size must be an integer, got float", {"min_object_size": 2.5}),

@@ -79,4 +79,15 @@ class ObjectPlaces {
   std::vector<int32_t> ids_;  // sorted; empty where ids are their own places
 };
 
+// The pixels of every object, at its place.
+inline std::vector<int64_t> count_pixels(const int32_t* labels, int64_t pixels, const ObjectPlaces& places) {
+  std::vector<int64_t> counts(places.size());
+  torch::stable::parallel_for(0, pixels, grain_pixels, [&](int64_t begin, int64_t end) {
+    for_each_run(labels, begin, end, [&](int32_t id, int64_t first, int64_t last) {
+      if (id > 0) std::atomic_ref(counts[places[id]]).fetch_add(last - first, std::memory_order_relaxed);
+    });
+  });
+  return counts;
+}
+
 }  // namespace embedseg

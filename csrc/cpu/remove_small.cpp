@@ -7,16 +7,6 @@
 namespace embedseg {
 namespace {
 
-std::vector<int64_t> count_pixels(const int32_t* labels, int64_t pixels, const ObjectPlaces& places) {
-  std::vector<int64_t> counts(places.size());
-  torch::stable::parallel_for(0, pixels, grain_pixels, [&](int64_t begin, int64_t end) {
-    for_each_run(labels, begin, end, [&](int32_t id, int64_t first, int64_t last) {
-      if (id > 0) std::atomic_ref(counts[places[id]]).fetch_add(last - first, std::memory_order_relaxed);
-    });
-  });
-  return counts;
-}
-
 // The id that each object gets, 0 where it is removed.
 std::vector<int32_t> new_ids(const std::vector<int64_t>& counts, int64_t min_size) {
   std::vector<int32_t> ids(counts.size());

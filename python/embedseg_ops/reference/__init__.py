@@ -8,6 +8,7 @@ from embedseg_ops.reference.neighbor_pairs import neighbor_pairs
 from embedseg_ops.reference.postprocess import postprocess
 from embedseg_ops.reference.propagate import propagate
 from embedseg_ops.reference.remove_small import remove_small
+from embedseg_ops.reference.trim import trim
 
 __all__ = [
     "connected_components",
@@ -18,4 +19,5 @@ __all__ = [
     "postprocess",
     "propagate",
     "remove_small",
+    "trim",
 ]

@@ -7,6 +7,7 @@ from torch import Tensor
 from embedseg_ops.reference.connected_components import connected_components
 from embedseg_ops.reference.propagate import propagate
 from embedseg_ops.reference.remove_small import remove_small
+from embedseg_ops.reference.trim import trim
 
 
 def postprocess(
@@ -19,12 +20,17 @@ def postprocess(
     min_seed_size: int = 1,
     min_object_size: int = 1,
     background_threshold: float | None = None,
+    boundary_distance: float = 0.0,
 ) -> Tensor:
     """Segment ``[B, D, *spatial]`` and ``[B, *spatial]``; as :func:`embedseg_ops.postprocess`."""
     background = None if background_threshold is None else distance <= background_threshold
+    smooth = distance
     if seed_smoothing > 0:
-        distance = torch.stack(
+        smooth = torch.stack(
             [torch.from_numpy(ndimage.gaussian_filter(image.numpy(), seed_smoothing)) for image in distance]
         )
-    seeds = remove_small(connected_components(distance > seed_threshold), min_seed_size)
-    return remove_small(propagate(embedding, seeds, max_distance, background), min_object_size)
+    seeds = remove_small(connected_components(smooth > seed_threshold), min_seed_size)
+    labels = propagate(embedding, seeds, max_distance, background)
+    if boundary_distance > 0:
+        labels = trim(labels, distance, boundary_distance)
+    return remove_small(labels, min_object_size)

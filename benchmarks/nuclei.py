@@ -1,0 +1,102 @@
+"""`python -m benchmarks.nuclei FOLDER`: how accurate a model is on real nuclei, with and without every deviation.
+
+The folder holds images/ and labels/. The postprocessing is the model's own, the paper's, and the model's with one
+option after the other put back to the paper's value.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+import embedseg_ops
+from embedseg_ops.data import load_folder
+from embedseg_ops.inference import choose_device, predict_network, shipped_model
+from embedseg_ops.metrics import average_precision
+from embedseg_ops.weights import load_model
+
+
+class Output(NamedTuple):
+    truth: np.ndarray  # int32 [H, W]
+    embedding: Tensor  # float32 [1, D, H, W]
+    distance: Tensor  # float32 [1, H, W]
+
+
+# The options that answer one question together.
+DEVIATIONS = {
+    "seed threshold": ("seed_threshold",),
+    "seed smoothing": ("seed_smoothing",),
+    "smallest seed": ("min_seed_size",),
+    "smallest object": ("min_object_size",),
+    "competing background": ("background_threshold", "max_distance"),
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.nuclei", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", default=shipped_model(), help="model file; the shipped one if not given")
+    parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
+    parser.add_argument("--json", type=Path, help="write the scores there, too")
+    options = parser.parse_args(arguments)
+
+    network, settings = load_model(options.model, choose_device(options.device))
+    outputs = predict_folder(options.folder, network, settings)
+    scores = {name: score(outputs, chosen) for name, chosen in configurations(settings.postprocess).items()}
+    print(table(scores))
+    if options.json:
+        content = {"folder": options.folder.name, "images": len(outputs), "scores": scores}
+        options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def predict_folder(folder: Path, network, settings) -> list[Output]:
+    samples = load_folder(folder, settings.percentiles, settings.spatial_dims, settings.channels)
+    return [
+        Output(sample.labels.numpy(), *predict_network(sample.image, network))
+        for sample in tqdm(samples, desc="network", unit="image")
+    ]
+
+
+def configurations(chosen: dict[str, float]) -> dict[str, dict[str, float]]:
+    """The model's options, the paper's, and the model's without each of the deviations that it has."""
+    found = {"the model's": chosen, "the paper's": {}}
+    for name, keys in DEVIATIONS.items():
+        without = {key: value for key, value in chosen.items() if key not in keys}
+        if without != chosen:
+            found[f"without {name}"] = without
+    return found
+
+
+def score(outputs: list[Output], options: dict[str, float]) -> dict[str, object]:
+    """Postprocess with these options and measure."""
+    labels = [embedseg_ops.postprocess(one.embedding, one.distance, **options)[0].numpy() for one in outputs]
+    truth = [one.truth for one in outputs]
+    precision = average_precision(truth, labels)
+    areas = [sum(int((image > 0).sum()) for image in images) for images in (labels, truth)]
+    return {
+        "options": options,
+        "AP": dict(zip(map(str, precision.thresholds), precision.values.round(4).tolist(), strict=True)),
+        "mean AP": round(precision.mean, 4),
+        "area ratio": round(areas[0] / max(areas[1], 1), 4),
+    }
+
+
+def table(scores: dict[str, dict]) -> str:
+    lines = [
+        "| postprocessing | AP50 | AP75 | AP90 | mean AP | area ratio |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, row in scores.items():
+        values = [*(row["AP"][level] for level in ("0.5", "0.75", "0.9")), row["mean AP"], row["area ratio"]]
+        lines.append(f"| {name} | {' | '.join(f'{value:.3f}' for value in values)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    main()

@@ -6,11 +6,13 @@ SANITIZE = build/sanitize
 
 .PHONY: demo test install develop lint format bench audit sanitize two-torches clean
 
-demo: install  ## segment a crowded prediction, say how well, and draw it
-	$(RUN)/python -m benchmarks.demo
+demo: install  ## segment real nuclei with the weights that come along, say how well, and draw them into demo/
+	$(RUN)/pip install --quiet --no-deps stardist
+	$(RUN)/embedseg-ops demo
 
 test: install  ## build and install with the extras for testing, then run all tests
 	$(RUN)/pip install --quiet "pytest>=8" "hypothesis>=6" expecttest
+	$(RUN)/pip install --quiet --no-deps stardist
 	$(RUN)/python -m pytest
 
 $(RUN)/python:

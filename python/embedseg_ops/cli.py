@@ -1,4 +1,4 @@
-"""The command line: ``embedseg-ops train | predict | evaluate``."""
+"""The command line: ``embedseg-ops demo | train | predict | evaluate``."""
 
 import argparse
 import dataclasses
@@ -14,8 +14,9 @@ import tifffile
 from PIL import Image
 from tqdm import tqdm
 
-from embedseg_ops import evaluation, figures, inference, readers, report, training
+from embedseg_ops import demo, evaluation, figures, inference, readers, report, training
 from embedseg_ops.data import Sample, load_folder
+from embedseg_ops.metrics import average_precision
 from embedseg_ops.weights import Settings, load_model
 
 
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0, or 2 for wrong files, options or devices, said in one line."""
     parser = argparse.ArgumentParser(prog="embedseg-ops", description="Instance segmentation with pixel embeddings.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_demo(commands.add_parser("demo", help="segment real nuclei with the model that comes with the package"))
     add_train(commands.add_parser("train", help="train a model on images and label maps"))
     add_predict(commands.add_parser("predict", help="segment images with a model"))
     add_evaluate(commands.add_parser("evaluate", help="measure predicted labels against the truth"))
@@ -34,6 +36,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"embedseg-ops: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def add_demo(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of ``demo``."""
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for labels and pictures (%(default)s)")
+    parser.add_argument("--model", help="model file; without, the one that comes with the package")
+    parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
+    parser.set_defaults(run=run_demo)
+
+
+def run_demo(options: argparse.Namespace) -> None:
+    """Run ``embedseg-ops demo``."""
+    image, truth = demo.find_files()
+    device = inference.choose_device(options.device)
+    model = load_model(options.model or inference.shipped_model(), device)
+    print(f"segmenting {image} on device {device}", file=sys.stderr)
+    shown = demo.demonstrate(image, truth, model)
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_labels(options.out / "labels.tif", shown.labels)
+    demo.write_pictures(shown, options.out)
+    precision = average_precision(shown.truth, shown.labels)
+    print(f"{shown.labels.max()} nuclei found, {len(np.unique(shown.truth)) - 1} there")
+    print(f"AP at IoU 0.5: {precision.values[0]:.3f}; mean AP 0.5…0.9: {precision.mean:.3f}")
+    print(f"written: {options.out}/labels.tif, overlay.png, steps.png")
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:

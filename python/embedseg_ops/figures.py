@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage.transform import resize
 
 from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
+from embedseg_ops.overlaps import overlaps
 
 Picture = NDArray[np.uint8]  # [H, W, 3]
 
@@ -221,19 +222,14 @@ def _matched_ids(truth: NDArray, prediction: NDArray, threshold: float) -> dict[
     """Map the ids of matched true objects to the predicted ones'."""
     if not threshold > 0:
         raise ValueError(f"threshold must be above 0, got {threshold}")
-    both = (truth > 0) & (prediction > 0)
-    overlaps, counts = np.unique(np.stack([truth[both], prediction[both]]), axis=1, return_counts=True)
-    true_sizes, predicted_sizes = (
-        dict(zip(*np.unique(x, return_counts=True), strict=True)) for x in (truth, prediction)
-    )
-    ious = [
-        (count / (true_sizes[k] + predicted_sizes[n] - count), k, n)
-        for (k, n), count in zip(overlaps.T.tolist(), counts.tolist(), strict=True)
-    ]
+    [table] = overlaps(truth, prediction)
+    true_ids, predicted_ids = (np.unique(labels[labels > 0]) for labels in (truth, prediction))
     found: dict[int, int] = {}
     taken = set()
-    for iou, k, n in sorted(ious, key=lambda item: (-item[0], item[1:])):
-        if iou >= threshold and k not in found and n not in taken:
+    iou = table.iou
+    for pair in np.lexsort((table.predicted, table.true, -iou)):
+        k, n = int(true_ids[table.true[pair]]), int(predicted_ids[table.predicted[pair]])
+        if iou[pair] >= threshold and k not in found and n not in taken:
             found[k] = n
             taken.add(n)
     return found

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
+from embedseg_ops import figures
 from embedseg_ops.data import Sample
 
 
@@ -60,14 +61,15 @@ class RunLog:
         """Hand TensorBoard an image with its distance map, embedding and segmentation; of a volume the middle plane."""
         if self.board is None:
             return
-        while labels.ndim > 2:
-            middle = labels.shape[0] // 2
-            embedding, distance, labels = embedding[:, middle], distance[middle], labels[middle]
-            sample = Sample(sample.name, sample.image[:, middle], sample.labels[middle])
-        self.board.add_image("image", sample.image[:1].clamp(0, 1), step)
-        self.board.add_image("distance", distance.clamp(0, 1)[None], step)
-        self.board.add_image("embedding", embedding_colours(embedding), step)
-        self.board.add_image("segmentation", label_colours(labels), step)
+        flat = figures.middle_plane(labels)
+        shown = {
+            "image": figures.overlay(figures.drawable(sample.image), np.zeros_like(flat)),
+            "distance": figures.distance_heat(figures.middle_plane(distance)),
+            "embedding": figures.embedding_rgb(np.stack([figures.middle_plane(channel) for channel in embedding])),
+            "segmentation": figures.colour_labels(flat),
+        }
+        for name, picture in shown.items():
+            self.board.add_image(name, picture, step, dataformats="HWC")
 
     def flush(self) -> None:
         """Bring what was logged to the disk."""
@@ -88,19 +90,3 @@ def tensorboard_writer(out: Path, step: int) -> Any | None:
     except ImportError:
         return None
     return SummaryWriter(str(out), purge_step=step + 1)
-
-
-def embedding_colours(embedding: Tensor) -> Tensor:
-    """Return the three main directions of an embedding ``[D, H, W]`` as colours ``[3, H, W]`` from 0 to 1."""
-    pixels = torch.nn.functional.normalize(embedding.float(), dim=0).flatten(1).T
-    _, vectors = torch.linalg.eigh(pixels.T @ pixels)  # ascending
-    colours = (pixels @ vectors[:, -3:]).T
-    low, high = colours.amin(1, keepdim=True), colours.amax(1, keepdim=True)
-    colours = (colours - low) / (high - low).clamp(min=1e-6)
-    return colours[torch.arange(3) % len(colours)].unflatten(1, embedding.shape[1:])
-
-
-def label_colours(labels: Tensor) -> Tensor:
-    """Return labels ``[H, W]`` in colours ``[3, H, W]`` from 0 to 1; background is black."""
-    hue = labels.float()[None] * 0.618034 + torch.tensor([0.0, 1 / 3, 2 / 3]).view(3, 1, 1)  # the golden ratio
-    return (0.6 + 0.4 * torch.cos(2 * torch.pi * hue)) * (labels > 0)

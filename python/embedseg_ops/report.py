@@ -4,15 +4,14 @@ import base64
 import io
 from collections.abc import Sequence
 from html import escape
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from embedseg_ops import figures
+from embedseg_ops.charts import Axis, Chart
 
-WIDTH, HEIGHT, MARGIN = 420, 300, 48  # of a chart, in pixels
 MATCHED, MISSED, FALSE = ("#{:02x}{:02x}{:02x}".format(*c) for c in (figures.MATCHED, figures.MISSED, figures.FALSE))
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1200px; padding: 0 1em; color: #222 }
@@ -20,7 +19,7 @@ table { border-collapse: collapse; margin-right: 2em } td, th { padding: .1em .8
 th { border-bottom: 1px solid #aaa } td:first-child, th:first-child { text-align: left }
 .row { display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start }
 figure { margin: 0 } figcaption { font-size: 13px; max-width: 380px; overflow-wrap: anywhere }
-figure img { width: 380px; image-rendering: auto; border-radius: 4px } svg text { font: 12px system-ui, sans-serif }
+figure img { width: 380px; image-rendering: auto; border-radius: 4px }
 """
 
 
@@ -73,7 +72,7 @@ def measures(summary: dict[str, Any]) -> str:
 def precision_chart(summary: dict[str, Any]) -> str:
     """Draw AP against IoU: the mean over the images, and of all objects together."""
     levels = summary["thresholds"]
-    chart = Chart((levels[0], levels[-1]), (0.0, 1.0), "IoU", "AP")
+    chart = Chart(Axis("IoU", levels[0], levels[-1]), Axis("AP", 0.0, 1.0))
     for values, colour, name in ((summary["AP"], "#1f6feb", "per image"), (summary["pooled AP"], "#999", "pooled")):
         chart.line(levels, values, colour, name)
     return chart.svg()
@@ -83,8 +82,8 @@ def count_chart(summary: dict[str, Any]) -> str:
     """Draw every image's number of predicted objects against the true one."""
     counts = np.array(list(summary["image objects"].values())).reshape(-1, 2)
     most = float(max(counts.max(initial=1), 1))
-    chart = Chart((0.0, most), (0.0, most), "true objects", "predicted objects")
-    chart.line([0, most], [0, most], "#bbb", "")
+    chart = Chart(Axis("true objects", 0.0, most), Axis("predicted objects", 0.0, most))
+    chart.line([0, most], [0, most], "#bbb")
     for true, predicted in counts:
         chart.dot(true, predicted, "#1f6feb")
     return chart.svg()
@@ -108,52 +107,3 @@ def data_url(picture: figures.Picture) -> str:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "png")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-class Chart:
-    """A small chart with two axes, as SVG.
-
-    Args:
-        across: first and last value of the horizontal axis.
-        up: of the vertical one.
-        across_name: of the horizontal axis.
-        up_name: of the vertical one.
-    """
-
-    def __init__(self, across: tuple[float, float], up: tuple[float, float], across_name: str, up_name: str):
-        self.across, self.up = across, up
-        self.parts = [
-            f'<text x="{WIDTH / 2}" y="{HEIGHT - 8}" text-anchor="middle">{across_name}</text>',
-            f'<text x="8" y="{MARGIN / 2}">{up_name}</text>',
-        ]
-        for share in (0, 0.25, 0.5, 0.75, 1):
-            x, y = (low + share * (high - low) for low, high in (across, up))
-            column, row = self.place(x, y)
-            self.parts += [
-                f'<path d="M{MARGIN} {row:.1f}H{WIDTH - MARGIN / 2}" stroke="#eee"/>',
-                f'<text x="{column:.1f}" y="{HEIGHT - MARGIN + 16}" text-anchor="middle">{x:.3g}</text>',
-                f'<text x="{MARGIN - 6}" y="{row + 4:.1f}" text-anchor="end">{y:.3g}</text>',
-            ]
-
-    def place(self, x: float, y: float) -> tuple[float, float]:
-        """Return where a point lies in the picture."""
-        (left, right), (bottom, top) = self.across, self.up
-        column = MARGIN + (x - left) / (right - left or 1) * (WIDTH - 1.5 * MARGIN)
-        return column, HEIGHT - MARGIN - (y - bottom) / (top - bottom or 1) * (HEIGHT - 1.5 * MARGIN)
-
-    def line(self, xs: Sequence[float], ys: Sequence[float], colour: str, name: str) -> None:
-        """Draw a line through points, with its name at the last."""
-        points = [self.place(x, y) for x, y in zip(xs, ys, strict=True)]
-        for (x, y), (to_x, to_y) in pairwise(points):
-            self.parts.append(f'<path d="M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}" stroke="{colour}" stroke-width="2"/>')
-        x, y = points[0]
-        self.parts.append(f'<text x="{x + 6:.1f}" y="{y - 8:.1f}" fill="{colour}">{name}</text>')
-
-    def dot(self, x: float, y: float, colour: str) -> None:
-        """Draw a point."""
-        column, row = self.place(x, y)
-        self.parts.append(f'<circle cx="{column:.1f}" cy="{row:.1f}" r="3.5" fill="{colour}" fill-opacity=".5"/>')
-
-    def svg(self) -> str:
-        """Return the chart."""
-        return f'<svg width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}">{"".join(self.parts)}</svg>'

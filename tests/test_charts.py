@@ -1,0 +1,42 @@
+"""Charts as SVG: every mark lies where its value says."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from embedseg_ops.charts import Axis, Chart, number
+
+ACROSS = Axis("IoU < 1", 0.5, 0.9)
+
+
+def test_a_logarithmic_axis_spans_whole_decades():
+    axis = Axis.decades("pixels", [200, 30_000])
+    assert axis.ticks() == [100, 1_000, 10_000, 100_000]
+    assert [axis.share(tick) for tick in axis.ticks()] == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    assert Axis.decades("one", [10]).ticks() == [10, 100]
+
+
+def test_a_linear_axis_is_quartered():
+    assert ACROSS.ticks() == pytest.approx([0.5, 0.6, 0.7, 0.8, 0.9])
+    assert ACROSS.share(0.6) == pytest.approx(0.25)
+    assert Axis("none", 1, 1).share(1) == 0
+
+
+def test_a_chart_is_a_picture_of_its_own():
+    chart = Chart(ACROSS, Axis.decades("ms", [1, 1000]))
+    chart.dot(0.5, 1, "red")
+    chart.dot(0.9, 1000, "red")
+    chart.line([0.5, 0.7, 0.9], [1, 10, 100], "blue", "a & b")
+    root = ElementTree.fromstring(chart.svg())
+    words = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"IoU < 1", "― a & b", "1,000"} <= set(words)
+    dots = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in root.iter("{http://www.w3.org/2000/svg}circle")]
+    assert dots == [chart.place(0.5, 1), chart.place(0.9, 1000)]
+    assert dots[0][0] < dots[1][0]
+    assert dots[0][1] > dots[1][1]
+    assert len(re.findall('stroke="blue"', chart.svg())) == 2
+
+
+def test_numbers():
+    assert [number(value) for value in (0.123456, 12.345, 999.4, 12345.6)] == ["0.123", "12.3", "999", "12,346"]

@@ -48,7 +48,24 @@ class Within:
         return mine * 1e3, mine <= self.seconds
 
 
-Goal = AtMost | Faster | Within
+@dataclass(frozen=True)
+class Share:
+    """A part, timed by itself, takes at most this share of ours."""
+
+    part: str
+    percent: float
+
+    def __str__(self) -> str:
+        return f"{self.part} ≤ {self.percent:g} %"
+
+    def reached(self, mine: float, others: dict[str, float]) -> tuple[float, bool] | None:
+        if self.part not in others:
+            return None
+        share = 100 * others[self.part] / mine
+        return share, share <= self.percent
+
+
+Goal = AtMost | Faster | Within | Share
 
 
 def at_most(factor: float, *limits: str) -> Goal:

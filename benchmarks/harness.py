@@ -17,6 +17,9 @@ from benchmarks.goals import Goal
 
 ALL_THREADS = torch.get_num_threads()
 ONE_AND_ALL = tuple(dict.fromkeys((1, ALL_THREADS)))
+PACKAGES = (
+    "torch", "numpy", "scipy", "cv2", "skimage", "sklearn", "cc3d", "edt", "stardist", "cellpose", "embedseg_ops",
+)  # fmt: skip
 
 
 class Effort(IntEnum):
@@ -35,6 +38,7 @@ class Contender:
     check: Callable[[object], object] | None = None  # raises an AssertionError for a wrong output
     missing: str = ""
     prepares: bool = False  # the first call compiles, or makes its input
+    traffic: int = 0  # bytes that have to be read and written at least; 0: not counted
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Row:
     name: str
     contenders: list[Contender]
     goals: list[Goal] = field(default_factory=list)
+    amount: float = 0.0  # of work in one run, in `unit`s; 0: not counted
+    unit: str = ""
 
 
 @dataclass
@@ -54,11 +60,13 @@ class Timing:
     high: float = float("nan")
     repeats: int = 0
     note: str = ""
+    traffic: int = 0  # bytes
 
 
-def ours(operator: str, run: Callable[[], object], check: Callable[[object], object] | None = None) -> Contender:
+def ours(operator: str, run: Callable[[], object], check: Callable[[object], object], traffic: int) -> Contender:
     exists = hasattr(embedseg_ops, operator)
-    return Contender("ours", run if exists else None, ONE_AND_ALL, check, "" if exists else "not built")
+    missing = "" if exists else "not built"
+    return Contender("ours", run if exists else None, ONE_AND_ALL, check, missing, traffic=traffic)
 
 
 def peer(name: str, package: str, run: Callable[[], object], **options) -> Contender:
@@ -76,7 +84,9 @@ def set_threads(threads: int) -> None:
 
 def time_row(row: Row, budget: float) -> list[Timing]:
     """Run every contender `budget` seconds long, in turn; check what the last runs gave."""
-    entries = [(c, Timing(c.name, threads, note=c.missing)) for c in row.contenders for threads in c.threads]
+    entries = [
+        (c, Timing(c.name, threads, note=c.missing, traffic=c.traffic)) for c in row.contenders for threads in c.threads
+    ]
     runs = [_Runs(contender, timing) for contender, timing in entries]
     planned = [run.warm_up(budget) for run in runs]
     for turn in range(max(planned, default=0)):
@@ -142,8 +152,7 @@ def versions() -> dict[str, str]:
     cpu = "unknown"
     with suppress(OSError), open("/proc/cpuinfo") as info:
         cpu = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), cpu)
-    names = ("torch", "numpy", "scipy", "cv2", "skimage", "sklearn", "cc3d", "edt", "stardist", "embedseg_ops")
-    found = {name: sys.modules[name] for name in names if name in sys.modules}
+    found = {name: sys.modules[name] for name in PACKAGES if name in sys.modules}
     return {
         "cpu": cpu,
         "threads": str(ALL_THREADS),

@@ -1,5 +1,6 @@
 import numpy as np
 import torch
+from torch import Tensor
 
 import embedseg_ops
 from benchmarks import checks, limits
@@ -24,10 +25,14 @@ def rows(scene: Scene, effort: Effort) -> list[Row]:
         )
         for name, number in peers.opencv_algorithms().items()
     ]
+
+    def run() -> Tensor:
+        return embedseg_ops.connected_components(mask)
+
     one = {"threads": (1,), "check": check}
     contenders = [
         limits.convert(mask, torch.int32),
-        ours("connected_components", lambda: embedseg_ops.connected_components(mask), checks.equal(expected)),
+        ours("connected_components", run, checks.equal(expected), limits.traffic(mask, scene.labels)),
         *opencv,
         peer("cc3d", "cc3d", lambda: peers.cc3d_components(bytes_of_mask), **one),
         peer("scikit-image", "skimage", lambda: peers.skimage_components(bytes_of_mask), **one),

@@ -11,9 +11,10 @@ EDT = "edt + normalisation"
 def rows(scene: Scene, effort: Effort) -> list[Row]:
     labels = scene.labels[0].numpy()
     check = checks.close(normalised_distance(labels))
+    traffic = limits.traffic(scene.labels, scene.distance)
     contenders = [
         *limits.copies(scene.labels),
-        ours("distance_map", lambda: embedseg_ops.distance_map(scene.labels), check),
+        ours("distance_map", lambda: embedseg_ops.distance_map(scene.labels), check, traffic),
         peer(EDT, "edt", lambda: edt_normalised(labels, ALL_THREADS), check=check),
         peer("SciPy, object by object", "scipy", lambda: normalised_distance(labels), threads=(1,), check=check),
     ]

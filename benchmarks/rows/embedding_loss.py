@@ -20,15 +20,16 @@ def rows(scene: Scene, effort: Effort) -> list[Row]:
     value, gradient = peers.forward_backward(peers.closed_form, e.double(), labels, pairs, scene.objects + 1)
     forward = [
         limits.read(e),
-        ours("embedding_loss", lambda: total(e, labels, pairs), checks.close(value)),
+        ours("embedding_loss", lambda: total(e, labels, pairs), checks.close(value), limits.traffic(e, labels)),
         # float32 sums of a million directions lose what ours must keep
         *_peers(lambda loss, *inputs: loss(*inputs), scene, checks.close(value, 1e-4), effort),
     ]
     both_checked = checks.close((value, gradient), 1e-4)
+    there_and_back = limits.traffic(e, labels, e, labels, e)  # the last is the gradient
     both = [
         limits.read(e),
         *limits.copies(e),
-        ours("embedding_loss", lambda: peers.forward_backward(total, e, labels, pairs), both_checked),
+        ours("embedding_loss", lambda: peers.forward_backward(total, e, labels, pairs), both_checked, there_and_back),
         *_peers(peers.forward_backward, scene, both_checked, effort),
     ]
     goals = [

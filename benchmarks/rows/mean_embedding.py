@@ -11,7 +11,7 @@ def rows(scene: Scene, effort: Effort) -> list[Row]:
     check = checks.close(peers.index_add(e.double(), labels))
     contenders = [
         limits.read(e),
-        ours("mean_embedding", lambda: embedseg_ops.mean_embedding(e, labels)[0], check),
+        ours("mean_embedding", lambda: embedseg_ops.mean_embedding(e, labels)[0], check, limits.traffic(e, labels)),
         Contender("index_add", lambda: peers.index_add(e, labels), check=check),
         Contender("scatter_add", lambda: peers.scatter_add(e, labels), check=check),
     ]

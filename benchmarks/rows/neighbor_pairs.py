@@ -1,3 +1,5 @@
+from torch import Tensor
+
 import embedseg_ops
 from benchmarks import checks, limits
 from benchmarks.goals import Faster
@@ -15,9 +17,13 @@ def rows(scene: Scene, effort: Effort) -> list[Row]:
 def _row(scene: Scene, distance: float) -> Row:
     labels = scene.labels[0].numpy()
     check = checks.equal(peers.kd_trees(labels, distance))
+
+    def run() -> Tensor:
+        return embedseg_ops.neighbor_pairs(scene.labels, distance)
+
     contenders = [
         limits.read(scene.labels),
-        ours("neighbor_pairs", lambda: embedseg_ops.neighbor_pairs(scene.labels, distance), check),
+        ours("neighbor_pairs", run, check, limits.traffic(scene.labels)),
         peer(CROPS, "cv2", lambda: peers.cropped_distance_transforms(labels, distance), check=check),
         peer(TREES, "scipy", lambda: peers.kd_trees(labels, distance), threads=(1,), check=check),
     ]

@@ -23,9 +23,10 @@ def rows(scene: Scene, effort: Effort) -> list[Row]:
     def run() -> torch.Tensor:
         return embedseg_ops.postprocess(scene.embedding, scene.distance)
 
+    traffic = limits.traffic(scene.embedding, scene.distance, scene.labels)
     contenders = [
         limits.read(scene.embedding, scene.distance),
-        ours("postprocess", run, checks.scored(truth, expected)),
+        ours("postprocess", run, checks.scored(truth, expected), traffic),
         peer(FRONTIER, "cv2", lambda: peers.frontier(e, d), check=score),
         peer("watershed (no embedding)", "skimage", lambda: peers.watershed(e, d), threads=(1,), check=score),
         peer("expand_labels (no embedding)", "skimage", lambda: peers.expand_labels(e, d), threads=(1,), check=score),

@@ -4,7 +4,7 @@ RUN = $(VENV)/bin
 TORCH ?= torch==2.13.0
 SANITIZE = build/sanitize
 
-.PHONY: demo test install develop lint format bench audit sanitize two-torches clean
+.PHONY: demo test install develop lint format bench compare figures audit sanitize two-torches clean
 
 demo: install  ## segment real nuclei with the weights that come along, say how well, and draw them into demo/
 	$(RUN)/pip install --quiet --no-deps stardist
@@ -38,6 +38,12 @@ format: $(RUN)/python
 
 bench: install
 	$(RUN)/python -m benchmarks
+
+compare: install  ## measure again; fails where something became slower than OLD=FILE.json says
+	$(RUN)/python -m benchmarks --compare $(OLD)
+
+figures: install  ## the plots and the README's table, from what was measured: FROM=FILE.json
+	$(RUN)/python -m benchmarks --from $(FROM) --plots benchmarks/results --readme README.md
 
 audit: install  ## the built library must keep to torch's stable ABI
 	$(RUN)/pip install --quiet torch-abi-audit

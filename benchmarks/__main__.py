@@ -1,11 +1,16 @@
-"""`python -m benchmarks`: every operator beside its physical limit and its peers."""
+"""`python -m benchmarks`: every operator beside its physical limit and its peers.
+
+The results are printed, and go where the options say; with `--from` they are those of an earlier run.
+"""
 
 import argparse
-import json
+import os
 import sys
 from pathlib import Path
 
-from benchmarks import growth, memory, report
+from benchmarks import document, growth, memory, plots, report
+from benchmarks.compare import compare
+from benchmarks.document import Document
 from benchmarks.harness import Effort, time_row, versions
 from benchmarks.rows import MODULES
 from benchmarks.scene import crowded_cells
@@ -13,28 +18,12 @@ from benchmarks.scene import crowded_cells
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
-    effort = Effort.QUICK if options.quick else Effort.SLOW if options.slow else Effort.FULL
-    size, objects, budget = (256, 40, 0.1) if options.quick else (1024, 500, options.seconds)
-    load = versions()["load"]
-    if float(load) > 0.5:
-        print(f"others use this machine (load {load}): times will be too long", file=sys.stderr)
-    scene = crowded_cells(size, objects)
-    modules = [module for module in MODULES if options.only is None or options.only in module.__name__]
-    results = []
-    for module in modules:
-        for row in module.rows(scene, effort):
-            print(f"{row.name} …", file=sys.stderr, flush=True)
-            results.append(report.judge(row, time_row(row, budget)))
-            print(report.text(results[-1]), flush=True)
-    more = {}
-    if options.memory:
-        more["memory"] = memory.measure(size, objects, options.only)
-    if options.growth:
-        more["growth"] = growth.measure(options.only, small=options.quick)
-    for found in more.values():
-        print("", *found, sep="\n")
-    write(options, results, {**versions(), "load": load}, more)
-    return 1 if any(t.note.startswith("WRONG") for result in results for t in result.timings) else 0
+    found = document.read(options.source) if options.source else measure(options)
+    write(options, found)
+    comparison = compare(document.read(options.compare[0]), found) if options.compare else None
+    if comparison:
+        print("", comparison, sep="\n")
+    return 1 if found.wrong or (comparison and comparison.failed) else 0
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -46,20 +35,58 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3.0, help="to spend on each contender (default 3)")
     parser.add_argument("--memory", action="store_true", help="also the peak memory beyond inputs and outputs")
     parser.add_argument("--growth", action="store_true", help="also the time per pixel against size and objects (long)")
+    parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="measure nothing, take this JSON")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE")
-    return parser.parse_args(arguments)
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw SVGs there")
+    parser.add_argument(
+        "--readme", type=Path, metavar="FILE", help=f"put the table and the plots between {document.START} and its end"
+    )
+    parser.add_argument(
+        "--compare", type=Path, nargs="+", metavar="JSON", help="OLD [NEW]: fail if ours is slower in NEW, or now"
+    )
+    options = parser.parse_args(arguments)
+    if options.compare and len(options.compare) > 1:
+        if len(options.compare) > 2 or options.source:
+            parser.error("--compare takes OLD and one NEW")
+        options.source = options.compare[1]
+    return options
 
 
-def write(
-    options: argparse.Namespace, results: list[report.Result], machine: dict[str, str], more: dict[str, list]
-) -> None:
+def measure(options: argparse.Namespace) -> Document:
+    effort = Effort.QUICK if options.quick else Effort.SLOW if options.slow else Effort.FULL
+    size, objects, budget = (256, 40, 0.1) if options.quick else (1024, 500, options.seconds)
+    machine = versions()
+    if float(machine["load"]) > 0.5:
+        print(f"others use this machine (load {machine['load']}): times will be too long", file=sys.stderr)
+    scene = crowded_cells(size, objects)
+    rows = []
+    for module in MODULES:
+        if options.only not in (None, module.__name__.rpartition(".")[2]):
+            continue
+        for row in module.rows(scene, effort):
+            print(f"{row.name} …", file=sys.stderr, flush=True)
+            rows.append(report.judge(row, time_row(row, budget)))
+            print(report.text(rows[-1]), flush=True)
+    peaks = memory.measure(size, objects, options.only) if options.memory else []
+    points = growth.measure(options.only, small=options.quick) if options.growth else []
+    for found in (peaks, points):
+        print("", *found, sep="\n")
+    return Document({**versions(), "load": machine["load"]}, scene.description, rows, peaks, points)
+
+
+def write(options: argparse.Namespace, found: Document) -> None:
+    pictures = plots.write(found, options.plots) if options.plots else []
     if options.json:
-        asdicts = {name: [vars(found) for found in measured] for name, measured in more.items()}
-        options.json.write_text(json.dumps(report.document(results, machine, **asdicts), indent=1) + "\n")
+        options.json.write_text(found.json(), encoding="utf-8")
     if options.markdown:
-        lists = ("\n".join(["", *(f"- {found}" for found in measured), ""]) for measured in more.values())
-        options.markdown.write_text("".join([report.markdown(results, machine), *lists]))
+        options.markdown.write_text(found.markdown(), encoding="utf-8")
+    if options.readme:
+        links = [
+            f"![{file.stem}]({Path(os.path.relpath(file, options.readme.parent)).as_posix()})" for file in pictures
+        ]
+        text = "\n\n".join([found.markdown(), *links])
+        options.readme.write_text(document.insert(options.readme.read_text(encoding="utf-8"), text), encoding="utf-8")
 
 
 if __name__ == "__main__":

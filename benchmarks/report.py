@@ -1,11 +1,11 @@
-"""What is printed, and written as JSON and Markdown."""
+"""A row's results: judged, printed, and as a line of a Markdown table."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 
 from benchmarks import limits
 from benchmarks.goals import Goal
-from benchmarks.harness import ALL_THREADS, Row, Timing
+from benchmarks.harness import Row, Timing
 
 
 @dataclass(frozen=True)
@@ -20,19 +20,32 @@ class Result:
     name: str
     timings: list[Timing]
     verdicts: list[Verdict] = field(default_factory=list)
+    amount: float = 0.0  # of work in one run, in `unit`s
+    unit: str = ""
+
+    @property
+    def ours(self) -> Timing | None:
+        """On as many threads as were tried."""
+        return max((t for t in self.timings if t.name == "ours" and t.repeats), key=lambda t: t.threads, default=None)
+
+    @property
+    def others(self) -> dict[str, float]:
+        """The medians to compare with: a peer's on its best number of threads, a limit's on ours."""
+        found: dict[str, float] = {}
+        for t in self.timings:
+            comparable = t.name not in limits.NAMES or self.ours is None or t.threads == self.ours.threads
+            if t.repeats and t.name != "ours" and comparable:
+                found[t.name] = min(t.median, found.get(t.name, math.inf))
+        return found
 
 
 def judge(row: Row, timings: list[Timing]) -> Result:
-    mine = next((t.median for t in timings if t.name == "ours" and t.threads == ALL_THREADS and t.repeats), None)
-    others: dict[str, float] = {}
-    for timing in timings:  # a peer is as fast as on its best number of threads, a limit as on ours
-        if timing.repeats and (timing.name not in limits.NAMES or timing.threads == ALL_THREADS):
-            others[timing.name] = min(timing.median, others.get(timing.name, math.inf))
-    return Result(row.name, timings, [_verdict(goal, mine, others) for goal in row.goals])
+    result = Result(row.name, timings, amount=row.amount, unit=row.unit)
+    return replace(result, verdicts=[_verdict(goal, result) for goal in row.goals])
 
 
-def _verdict(goal: Goal, mine: float | None, others: dict[str, float]) -> Verdict:
-    found = None if mine is None else goal.reached(mine, others)
+def _verdict(goal: Goal, result: Result) -> Verdict:
+    found = result.ours and goal.reached(result.ours.median, result.others)
     return Verdict(str(goal), *(found or (None, None)))
 
 
@@ -40,14 +53,15 @@ def text(result: Result) -> str:
     lines = [f"\n{result.name}"]
     for t in result.timings:
         spread = f"{milliseconds(t.median):>9} ms  [{milliseconds(t.low)}, {milliseconds(t.high)}] x {t.repeats}"
-        lines.append(f"  {t.name:<34}{t.threads}t {spread if t.repeats else '':<44} {t.note}".rstrip())
+        notes = f"{rate(result, t):<14}{t.note}" if result.unit else t.note
+        lines.append(f"  {t.name:<34}{t.threads}t {spread if t.repeats else '':<44} {notes}".rstrip())
     return "\n".join([*lines, *(f"  → {describe(verdict)}" for verdict in result.verdicts)])
 
 
 def describe(verdict: Verdict) -> str:
     if verdict.value is None:
         return f"{verdict.goal}: nothing to compare"
-    unit = "" if verdict.goal.endswith("ms") else " x"
+    unit = {"ms": "", "%": " %"}.get(verdict.goal.split()[-1], " x")
     return f"{verdict.goal}: {verdict.value:.3g}{unit}, {'reached' if verdict.reached else 'NOT REACHED'}"
 
 
@@ -55,32 +69,30 @@ def milliseconds(seconds: float) -> str:
     return "-" if math.isnan(seconds) else f"{seconds * 1e3:.3g}" if seconds < 1 else f"{seconds * 1e3:.0f}"
 
 
-def markdown(results: list[Result], machine: dict[str, str]) -> str:
+def rate(result: Result, timing: Timing) -> str:
+    return f"{result.amount / timing.median:.3g} {result.unit}/s" if result.unit and timing.repeats else ""
+
+
+def markdown(results: list[Result], machine: dict[str, str], scene: dict[str, str]) -> str:
     """One line a row: the limits, ours, the peers, and what is to be reached."""
+    threads = int(machine["threads"])
     lines = [
-        f"Medians in milliseconds; {machine['cpu']}, {machine['threads']} threads, torch {machine.get('torch', '?')}.",
+        f"Medians in milliseconds; {machine['cpu']}, {threads} threads, torch {machine.get('torch', '?')}.",
+        *(["", f"Scene: {', '.join(f'{key} {value}' for key, value in scene.items())}."] if scene else []),
         "",
-        f"| row | ours, 1 thread | ours, {ALL_THREADS} threads | limits and others | to reach: reached |",
+        f"| row | ours, 1 thread | ours, {threads} threads | limits and others | to reach: reached |",
         "| --- | ---: | ---: | --- | --- |",
     ]
     for result in results:
-        mine = {t.threads: milliseconds(t.median) for t in result.timings if t.name == "ours"}
+        mine = {t.threads: _cell(result, t) for t in result.timings if t.name == "ours"}
         timed = [t for t in result.timings if t.repeats and t.name != "ours"]
         others = {t.name: f"{t.name} {milliseconds(t.median)}" for t in timed}
         goals = "<br>".join(describe(verdict) for verdict in result.verdicts)
-        cells = (result.name, mine.get(1, "-"), mine.get(ALL_THREADS, "-"), " · ".join(others.values()), goals)
+        cells = (result.name, mine.get(1, "-"), mine.get(threads, "-"), " · ".join(others.values()), goals)
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
-def document(results: list[Result], machine: dict[str, str], **more: object) -> dict[str, object]:
-    return without_nan({"machine": machine, "rows": [asdict(result) for result in results], **more})
-
-
-def without_nan(value: object) -> object:
-    """JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {key: without_nan(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [without_nan(part) for part in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+def _cell(result: Result, timing: Timing) -> str:
+    per_second = rate(result, timing)
+    return milliseconds(timing.median) + (f"<br>{per_second}" if per_second else "")

@@ -18,6 +18,12 @@ class Scene:
     embedding: Tensor  # float32 [1, D, *spatial]
     labels: Tensor  # int32 [1, *spatial]
     distance: Tensor  # float32 [1, *spatial], as predicted
+    name: str = "crowded cells"
+
+    @property
+    def description(self) -> dict[str, str]:
+        size = " x ".join(map(str, self.labels.shape[1:]))
+        return {"name": self.name, "size": size, "objects": str(self.objects), "D": str(self.embedding.shape[1])}
 
     @property
     def objects(self) -> int:

@@ -11,6 +11,8 @@ from torch import Tensor
 
 import embedseg_ops
 from benchmarks.peers.neighbors import kd_trees
+from embedseg_ops.models import EmbeddingModel
+from embedseg_ops.weights import Settings
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,13 @@ class Scene:
     labels: Tensor  # int32 [1, *spatial]
     distance: Tensor  # float32 [1, *spatial], as predicted
     name: str = "crowded cells"
+    image: Tensor | None = None  # float32 [C, *spatial], what it was predicted from
+    model: tuple[EmbeddingModel, Settings] | None = None  # that predicted it
+
+    @property
+    def picture(self) -> Tensor:
+        """The image; of drawn cells, their mask."""
+        return (self.labels > 0).float() if self.image is None else self.image
 
     @property
     def description(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmarks are not par
 
 from benchmarks import __main__ as command
 from benchmarks import goals, harness, report, rows, scene
+from benchmarks.rows import training_step
 
 SMALL = scene.crowded_cells(64, 12, dim=8)
 
@@ -63,3 +64,19 @@ def test_scene(size, objects):
     np.testing.assert_array_equal(embedding, again.embedding[0].numpy())
     if objects:
         assert 0.5 < (labels > 0).mean() < 0.8
+
+
+def test_shares():
+    assert goals.Share("part", 10).reached(2.0, {"part": 0.5}) == (25.0, False)
+    assert goals.Share("part", 10).reached(2.0, {}) is None
+
+
+def test_a_training_step_gives_the_same_again_with_ours_and_with_the_definitions():
+    step = training_step.Step(SMALL, crop=64, batch=2)
+    loss, gradient = step.whole()
+    step.network()  # must not move the weights either
+    again, same = step.whole()
+    assert loss == again
+    assert gradient.abs().max() > 0
+    np.testing.assert_allclose(gradient, same, rtol=1e-5)
+    np.testing.assert_allclose(loss, step.with_reference()[0], rtol=1e-5)

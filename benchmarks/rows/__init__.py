@@ -1,4 +1,4 @@
-"""One file per operator: its limit, its peers, its goals."""
+"""One file per operator, and for the whole of training and prediction: limits, peers, goals."""
 
 from benchmarks.rows import (
     connected_components,
@@ -8,8 +8,11 @@ from benchmarks.rows import (
     metrics,
     neighbor_pairs,
     postprocess,
+    prediction,
+    training_step,
 )
 
 MODULES = [
     mean_embedding, embedding_loss, postprocess, neighbor_pairs, distance_map, connected_components, metrics,
+    training_step, prediction,
 ]  # fmt: skip

@@ -1,0 +1,80 @@
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from benchmarks import checks
+from benchmarks.goals import Share
+from benchmarks.harness import ONE_AND_ALL, Contender, Effort, Row
+from benchmarks.peers.definition import reference_operators
+from benchmarks.scene import Scene
+from embedseg_ops.data import Sample, normalize
+from embedseg_ops.losses import TrainingLoss
+from embedseg_ops.training import Options, Trainer
+from embedseg_ops.weights import Settings
+
+PART = "targets + loss"
+FILTERS = 16
+
+
+def rows(scene: Scene, effort: Effort) -> list[Row]:
+    crop, batch = (64, 2) if effort is Effort.QUICK else (Options.crop, Options.batch)
+    step = Step(scene, crop, batch)
+    expected, expected_part = step.with_reference(), step.targets_and_loss_with_reference()
+    check = checks.close(expected, 1e-3)  # the gradient has come through float32 convolutions
+    contenders = [
+        Contender("ours", step.whole, ONE_AND_ALL, check),
+        Contender(PART, step.targets_and_loss, check=checks.close(expected_part, 1e-4)),
+        Contender("network + optimiser", step.network),
+        Contender("reference", step.with_reference, check=check),
+    ]
+    name = f"training step, {batch} crops of {crop}², {FILTERS} filters"
+    return [Row(name, contenders, [Share(PART, 10)], amount=batch, unit="images")]
+
+
+class Step:
+    """The trainer's own step, and parts of it, on crops of a scene.
+
+    The learning rate is 0: all the work is done, and the weights stay, so that every step has to give the same.
+    """
+
+    def __init__(self, scene: Scene, crop: int, batch: int) -> None:
+        sample = Sample("scene", normalize(scene.picture.numpy()), scene.labels[0])
+        settings = Settings(len(sample.image), filters=FILTERS, spatial_dims=sample.labels.ndim)
+        options = Options(batch=batch, crop=crop, learning_rate=0.0, bf16=False, augmentation=None)
+        with TemporaryDirectory() as folder:  # the step writes nothing there
+            self.trainer = Trainer(folder, settings, [sample], [], options, device="cpu")
+        self.crops = default_collate([self.trainer.crops[index] for index in range(batch)])
+        with torch.no_grad():
+            self.outputs = self.trainer.model(self.crops[0])
+
+    def whole(self) -> tuple[Tensor, Tensor]:
+        """Return the loss and the gradient of the last weights before the embedding."""
+        loss = self.trainer.train_step(*self.crops)
+        return loss.total.detach(), self.trainer.model.head.embedding.weight.grad.clone()
+
+    def targets_and_loss(self) -> tuple[Tensor, ...]:
+        """Return the loss and the gradients of the network's outputs."""
+        leaves = [output.detach().requires_grad_() for output in self.outputs]
+        with patch.object(self.trainer, "network", lambda _: leaves):
+            loss = self.trainer.loss(*self.crops)
+        return loss.total.detach(), *torch.autograd.grad(loss.total, leaves)
+
+    def network(self) -> None:
+        """Make a step towards nothing: what no operator can make faster."""
+        with patch.object(self.trainer, "loss", self._sum):
+            self.trainer.train_step(*self.crops)
+
+    def _sum(self, image: Tensor, *_: Tensor) -> TrainingLoss:
+        total = sum(output.sum() for output in self.trainer.network(image))
+        return TrainingLoss(total, total, total, total)
+
+    def with_reference(self) -> tuple[Tensor, Tensor]:
+        with reference_operators():
+            return self.whole()
+
+    def targets_and_loss_with_reference(self) -> tuple[Tensor, ...]:
+        with reference_operators():
+            return self.targets_and_loss()

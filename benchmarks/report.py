@@ -54,7 +54,7 @@ def text(result: Result) -> str:
     for t in result.timings:
         spread = f"{milliseconds(t.median):>9} ms  [{milliseconds(t.low)}, {milliseconds(t.high)}] x {t.repeats}"
         notes = f"{rate(result, t):<15} {t.note}" if result.unit else t.note
-        lines.append(f"  {t.name:<34}{t.threads}t {spread if t.repeats else '':<44} {notes}".rstrip())
+        lines.append(f"  {t.name:<39}{t.threads}t {spread if t.repeats else '':<44} {notes}".rstrip())
     return "\n".join([*lines, *(f"  → {describe(verdict)}" for verdict in result.verdicts)])
 
 

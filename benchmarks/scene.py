@@ -38,6 +38,11 @@ class Scene:
     def objects(self) -> int:
         return int(self.labels.max())
 
+    def crop(self, side: int) -> "Scene":
+        """The first corner, without the image."""
+        corner = (..., *(slice(side),) * (self.labels.ndim - 1))
+        return Scene(*(tensor[corner].contiguous() for tensor in (self.embedding, self.labels, self.distance)))
+
     @cached_property
     def pairs(self) -> Tensor:
         """Neighbours closer than 10 pixels, int64 [P, 3]; an input of the loss's rows."""

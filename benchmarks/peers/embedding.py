@@ -65,6 +65,19 @@ def compiled_closed_form() -> Callable[..., Tensor]:
     return torch.compile(closed_form, dynamic=False)
 
 
+def discriminative_loss(embedding: Tensor, labels: Tensor, pull: float = 0.5, push: float = 1.5) -> Tensor:
+    """De Brabandere et al. 2017, with their margins: pixels to their object's mean, all means away from each other."""
+    pixels = embedding[0].flatten(1).T[labels.flatten() > 0]
+    ids = labels[labels > 0].long() - 1
+    counts = torch.bincount(ids)
+    means = pixels.new_zeros(len(counts), pixels.shape[1]).index_add(0, ids, pixels) / counts[:, None]
+    beyond = F.relu((pixels - means[ids]).norm(dim=1) - pull).square()
+    variance = (beyond.new_zeros(len(counts)).index_add(0, ids, beyond) / counts).mean()
+    first, second = torch.triu_indices(len(means), len(means), offset=1)
+    between = F.relu(2 * push - (means[first] - means[second]).norm(dim=1)).square()
+    return variance + between.mean() + 0.001 * means.norm(dim=1).mean()
+
+
 def forward_backward(loss: Loss, embedding: Tensor, *rest: object) -> tuple[Tensor, Tensor]:
     """The loss and its gradient."""
     leaf = embedding.detach().requires_grad_()

@@ -1,11 +1,14 @@
 """From an embedding and seeds to objects, as others do it. All take NumPy: embedding [D, H, W], distance [H, W]."""
 
 import numpy as np
+import torch
 from scipy import ndimage
 
 from benchmarks.peers import optional
 
-cv2, segmentation, cluster = (optional(name) for name in ("cv2", "skimage.segmentation", "sklearn.cluster"))
+cv2, segmentation, measure, cluster = (
+    optional(name) for name in ("cv2", "skimage.segmentation", "skimage.measure", "sklearn.cluster")
+)
 SQUARE = np.ones((3, 3), np.uint8)
 
 
@@ -63,10 +66,60 @@ def expand_labels(embedding: np.ndarray, distance: np.ndarray) -> np.ndarray:
     return segmentation.expand_labels(seeds, 12) * (distance > 0.1)
 
 
-def mean_shift(embedding: np.ndarray, side: int = 64) -> np.ndarray:
-    """The paper's slow alternative, on a crop."""
-    pixels = unit(embedding[:, :side, :side]).reshape(len(embedding), -1).T
-    return cluster.MeanShift(bandwidth=0.7, bin_seeding=True).fit_predict(pixels).reshape(side, side)
+def mean_shift(embedding: np.ndarray) -> np.ndarray:
+    """The paper's slow alternative. The densest cluster comes first: the background; the others' components count."""
+    pixels = unit(embedding).reshape(len(embedding), -1).T
+    clusters = cluster.MeanShift(bandwidth=0.7, bin_seeding=True).fit_predict(pixels)
+    return measure.label(clusters.reshape(embedding.shape[1:]), background=0)
+
+
+class EmbedSeg:
+    """EmbedSeg's sequential clustering of ideal outputs: every pixel points at its object's centre."""
+
+    def __init__(self, labels: np.ndarray, depth: np.ndarray) -> None:
+        objects = np.arange(1, labels.max() + 1)
+        centres = np.array(ndimage.center_of_mass(labels > 0, labels, objects)).reshape(-1, labels.ndim)
+        areas = np.bincount(labels.ravel(), minlength=len(objects) + 1)[1:]
+        self.inside = labels > 0
+        owner = labels[self.inside] - 1
+        self.targets = torch.from_numpy(centres[owner].T.astype(np.float32))  # [2, pixels inside]
+        # ½ at half the radius of a disk of this area
+        widths = np.log(2) * 4 * np.pi / areas
+        self.widths = torch.from_numpy(widths[owner].astype(np.float32))
+        self.seediness = torch.from_numpy(0.9 + 0.1 * depth[self.inside])
+
+    def __call__(self, least: int = 1) -> np.ndarray:
+        """Take the best seed that is left, and all that points near to where it points, until none is good enough."""
+        left = self.seediness.clone()
+        owner = torch.zeros(len(left), dtype=torch.int32)
+        count = 0
+        while (best := int(left.argmax())) >= 0 and left[best] >= 0.9:
+            away = (self.targets - self.targets[:, best : best + 1]).square().sum(0)
+            members = torch.exp(-away * self.widths[best]) > 0.5
+            if members.sum() > least and (left[members] > 0).float().mean() > 0.5:
+                count += 1
+                owner[members] = count
+            left[members] = 0
+        labels = np.zeros(self.inside.shape, np.int32)
+        labels[self.inside] = owner.numpy()
+        return labels
+
+
+class Cellpose:
+    """Cellpose's tracking of ideal flows, with or without its check of the objects' flows."""
+
+    def __init__(self, labels: np.ndarray, flow_threshold: float) -> None:
+        from cellpose import dynamics
+
+        self.flows = 5 * dynamics.masks_to_flows(labels)  # in the network's unit
+        self.logits = np.where(labels > 0, 6, -6).astype(np.float32)
+        self.flow_threshold = flow_threshold
+
+    def __call__(self) -> np.ndarray:
+        from cellpose import dynamics
+
+        found = dynamics.compute_masks(self.flows, self.logits, flow_threshold=self.flow_threshold)
+        return found[0] if isinstance(found, tuple) else found  # older versions also return where the pixels ended
 
 
 class StarDist:

@@ -47,7 +47,13 @@ def rows(scene: Scene, effort: Effort) -> list[Row]:
 def _peers(how, scene: Scene, check: checks.Check, effort: Effort) -> list[Contender]:
     inputs = (scene.embedding, scene.labels, torch.as_tensor(scene.pairs))
     objects = scene.objects + 1
+    other = how(peers.discriminative_loss, scene.embedding.double(), scene.labels)
     found = [
+        Contender(
+            "discriminative loss (another loss)",
+            lambda: how(peers.discriminative_loss, scene.embedding, scene.labels),
+            check=checks.close(other, 1e-4),
+        ),
         Contender(NAIVE, lambda: how(peers.naive_loss, *inputs), check=check),
         Contender(CLOSED, lambda: how(peers.closed_form, *inputs, objects), check=check),
     ]

@@ -6,14 +6,17 @@ The results are printed, and go where the options say; with `--from` they are th
 import argparse
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 
-from benchmarks import document, growth, memory, plots, report
+from benchmarks import document, growth, memory, nature, plots, report
 from benchmarks.compare import compare
 from benchmarks.document import Document
 from benchmarks.harness import Effort, time_row, versions
 from benchmarks.rows import MODULES
-from benchmarks.scene import crowded_cells
+from benchmarks.scene import Scene, crowded_cells
+from benchmarks.variants import Variant, everything, operator
+from embedseg_ops.inference import shipped_model
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,12 +30,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    names = [module.__name__.rpartition(".")[2] for module in MODULES]
+    names = [operator(module) for module in MODULES]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", metavar="ROW", choices=names, help=f"one of: {', '.join(names)}")
     parser.add_argument("--quick", action="store_true", help="a small scene and no slow peers, in seconds")
     parser.add_argument("--slow", action="store_true", help="also peers that take minutes")
     parser.add_argument("--seconds", type=float, default=3.0, help="to spend on each contender (default 3)")
+    parser.add_argument("--scene", type=Path, metavar="FOLDER", help="a prediction on the most crowded of its images")
+    parser.add_argument("--model", default=shipped_model(), metavar="FILE", help="what predicts it; the shipped model")
+    parser.add_argument(
+        "--variants", action="store_true", help="also the rows in 3D, for D = 4 to 32, in float32 and bfloat16 (long)"
+    )
     parser.add_argument("--memory", action="store_true", help="also the peak memory beyond inputs and outputs")
     parser.add_argument("--growth", action="store_true", help="also the time per pixel against size and objects (long)")
     parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="measure nothing, take this JSON")
@@ -59,20 +67,27 @@ def measure(options: argparse.Namespace) -> Document:
     machine = versions()
     if float(machine["load"]) > 0.5:
         print(f"others use this machine (load {machine['load']}): times will be too long", file=sys.stderr)
-    scene = crowded_cells(size, objects)
+    scene = choose_scene(options, size, objects)
+    variants = [Variant("", lambda: scene, MODULES), *(everything(size, objects) if options.variants else [])]
     rows = []
-    for module in MODULES:
-        if options.only not in (None, module.__name__.rpartition(".")[2]):
-            continue
-        for row in module.rows(scene, effort):
-            print(f"{row.name} …", file=sys.stderr, flush=True)
-            rows.append(report.judge(row, time_row(row, budget)))
-            print(report.text(rows[-1]), flush=True)
+    for row in chain.from_iterable(variant.rows(options.only, effort) for variant in variants):
+        print(f"{row.name} …", file=sys.stderr, flush=True)
+        rows.append(report.judge(row, time_row(row, budget)))
+        print(report.text(rows[-1]), flush=True)
     peaks = memory.measure(size, objects, options.only) if options.memory else []
     points = growth.measure(options.only, small=options.quick) if options.growth else []
     for found in (peaks, points):
         print("", *found, sep="\n")
     return Document({**versions(), "load": machine["load"]}, scene.description, rows, peaks, points)
+
+
+def choose_scene(options: argparse.Namespace, size: int, objects: int) -> Scene:
+    if options.scene is None:
+        return crowded_cells(size, objects)
+    try:
+        return nature.predicted(options.scene, options.model, size if options.quick else None)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"python -m benchmarks: {error}") from error
 
 
 def write(options: argparse.Namespace, found: Document) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import torch
@@ -73,6 +73,11 @@ def peer(name: str, package: str, run: Callable[[], object], **options) -> Conte
     """A contender that needs a package, or says that it is not installed."""
     installed = importlib.util.find_spec(package) is not None
     return Contender(name, run if installed else None, missing="" if installed else "not installed", **options)
+
+
+def planar(contender: Contender, axes: int) -> Contender:
+    """For what its package does in 2D alone."""
+    return contender if axes == 2 else replace(contender, run=None, missing="2D only")
 
 
 def set_threads(threads: int) -> None:

@@ -31,8 +31,9 @@ class Scene:
 
     @property
     def description(self) -> dict[str, str]:
-        size = " x ".join(map(str, self.labels.shape[1:]))
-        return {"name": self.name, "size": size, "objects": str(self.objects), "D": str(self.embedding.shape[1])}
+        size, dim = " x ".join(map(str, self.labels.shape[1:])), str(self.embedding.shape[1])
+        dtype = str(self.embedding.dtype).removeprefix("torch.")
+        return {"name": self.name, "size": size, "objects": str(self.objects), "D": dim, "dtype": dtype}
 
     @property
     def objects(self) -> int:

@@ -10,16 +10,21 @@ from torch.nn import functional as F
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
+def precise(embedding: Tensor) -> Tensor:
+    """Sums in half precision would be worthless: everyone converts first."""
+    return embedding.float() if embedding.dtype in (torch.bfloat16, torch.float16) else embedding
+
+
 def index_add(embedding: Tensor, labels: Tensor) -> Tensor:
     """[1, D, H, W] and [1, H, W] to unit means [K, D], through pixel-major rows."""
-    rows = F.normalize(embedding, dim=1)[0].flatten(1).T.contiguous()
+    rows = F.normalize(precise(embedding), dim=1)[0].flatten(1).T.contiguous()
     ids = labels.flatten().long()
     return F.normalize(rows.new_zeros(int(labels.max()) + 1, rows.shape[1]).index_add_(0, ids, rows), dim=1)
 
 
 def scatter_add(embedding: Tensor, labels: Tensor) -> Tensor:
     """The same without the transposition, as torch-scatter does it."""
-    columns = F.normalize(embedding, dim=1)[0].flatten(1)
+    columns = F.normalize(precise(embedding), dim=1)[0].flatten(1)
     ids = labels.flatten().long().expand_as(columns)
     sums = columns.new_zeros(len(columns), int(labels.max()) + 1).scatter_add_(1, ids, columns)
     return F.normalize(sums.T, dim=1)
@@ -35,7 +40,7 @@ def naive_loss(embedding: Tensor, labels: Tensor, pairs: Tensor) -> Tensor:
     """Pixel by pixel with autograd, and every mean against every mean."""
     ids = labels.flatten().long()
     means = index_add(embedding, labels)
-    pixels = embedding[0].flatten(1).T
+    pixels = precise(embedding)[0].flatten(1).T
     weights = balanced(labels)[(ids > 0).long()]
     consistency = (weights * (1 - F.cosine_similarity(pixels, means[ids], dim=1))).mean()
     neighbors = torch.zeros(len(means), len(means))
@@ -46,7 +51,7 @@ def naive_loss(embedding: Tensor, labels: Tensor, pairs: Tensor) -> Tensor:
 
 def closed_form(embedding: Tensor, labels: Tensor, pairs: Tensor, objects: int) -> Tensor:
     """SPEC's one pass: L_con = 1/N · Σ_k w_k (M_k − ‖S_k‖). All labels 0 … K − 1 must occur."""
-    rows = F.normalize(embedding, dim=1)[0].flatten(1).T
+    rows = F.normalize(precise(embedding), dim=1)[0].flatten(1).T
     ids = labels.flatten().long()
     sums = rows.new_zeros(objects, rows.shape[1]).index_add(0, ids, rows)
     counts = torch.bincount(ids, minlength=objects)
@@ -67,7 +72,7 @@ def compiled_closed_form() -> Callable[..., Tensor]:
 
 def discriminative_loss(embedding: Tensor, labels: Tensor, pull: float = 0.5, push: float = 1.5) -> Tensor:
     """De Brabandere et al. 2017, with their margins: pixels to their object's mean, all means away from each other."""
-    pixels = embedding[0].flatten(1).T[labels.flatten() > 0]
+    pixels = precise(embedding)[0].flatten(1).T[labels.flatten() > 0]
     ids = labels[labels > 0].long() - 1
     counts = torch.bincount(ids)
     means = pixels.new_zeros(len(counts), pixels.shape[1]).index_add(0, ids, pixels) / counts[:, None]
@@ -75,7 +80,7 @@ def discriminative_loss(embedding: Tensor, labels: Tensor, pull: float = 0.5, pu
     variance = (beyond.new_zeros(len(counts)).index_add(0, ids, beyond) / counts).mean()
     first, second = torch.triu_indices(len(means), len(means), offset=1)
     between = F.relu(2 * push - (means[first] - means[second]).norm(dim=1)).square()
-    return variance + between.mean() + 0.001 * means.norm(dim=1).mean()
+    return variance + between.sum() / max(len(between), 1) + 0.001 * means.norm(dim=1).mean()
 
 
 def forward_backward(loss: Loss, embedding: Tensor, *rest: object) -> tuple[Tensor, Tensor]:

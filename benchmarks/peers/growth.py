@@ -57,12 +57,12 @@ def frontier(embedding: np.ndarray, distance: np.ndarray) -> np.ndarray:
 
 
 def watershed(embedding: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    seeds = ndimage.label(distance > 0.7, np.ones((3, 3)))[0]
+    seeds = ndimage.label(distance > 0.7, np.ones((3,) * distance.ndim))[0]
     return segmentation.watershed(-distance, seeds, mask=distance > 0.1)
 
 
 def expand_labels(embedding: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    seeds = ndimage.label(distance > 0.7, np.ones((3, 3)))[0]
+    seeds = ndimage.label(distance > 0.7, np.ones((3,) * distance.ndim))[0]
     return segmentation.expand_labels(seeds, 12) * (distance > 0.1)
 
 

@@ -19,15 +19,15 @@ def opencv_components(mask: np.ndarray, algorithm: int) -> np.ndarray:
 
 
 def cc3d_components(mask: np.ndarray) -> np.ndarray:
-    return cc3d.connected_components(mask, connectivity=8)
+    return cc3d.connected_components(mask, connectivity=8 if mask.ndim == 2 else 26)
 
 
 def skimage_components(mask: np.ndarray) -> np.ndarray:
-    return measure.label(mask, connectivity=2)
+    return measure.label(mask, connectivity=mask.ndim)
 
 
 def scipy_components(mask: np.ndarray) -> np.ndarray:
-    return ndimage.label(mask, np.ones((3, 3)))[0]
+    return ndimage.label(mask, np.ones((3,) * mask.ndim))[0]
 
 
 def edt_normalised(labels: np.ndarray, threads: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from torch import Tensor
 import embedseg_ops
 from benchmarks import checks, limits
 from benchmarks.goals import Faster
-from benchmarks.harness import ONE_AND_ALL, Contender, Effort, Row, ours, peer
+from benchmarks.harness import ONE_AND_ALL, Contender, Effort, Row, ours, peer, planar
 from benchmarks.peers import labels as peers
 from benchmarks.scene import Scene
 
@@ -16,12 +16,15 @@ def rows(scene: Scene, effort: Effort) -> list[Row]:
     expected = peers.scipy_components(bytes_of_mask)
     check = checks.same_components(expected)
     opencv = [
-        peer(
-            f"OpenCV {name}",
-            "cv2",
-            lambda number=number: peers.opencv_components(bytes_of_mask, number),
-            threads=ONE_AND_ALL,
-            check=check,
+        planar(
+            peer(
+                f"OpenCV {name}",
+                "cv2",
+                lambda number=number: peers.opencv_components(bytes_of_mask, number),
+                threads=ONE_AND_ALL,
+                check=check,
+            ),
+            mask.ndim - 1,
         )
         for name, number in peers.opencv_algorithms().items()
     ]

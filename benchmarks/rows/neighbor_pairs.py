@@ -3,7 +3,7 @@ from torch import Tensor
 import embedseg_ops
 from benchmarks import checks, limits
 from benchmarks.goals import Faster
-from benchmarks.harness import Contender, Effort, Row, ours, peer
+from benchmarks.harness import Contender, Effort, Row, ours, peer, planar
 from benchmarks.peers import neighbors as peers
 from benchmarks.scene import Scene
 
@@ -24,7 +24,9 @@ def _row(scene: Scene, distance: float) -> Row:
     contenders = [
         limits.read(scene.labels),
         ours("neighbor_pairs", run, check, limits.traffic(scene.labels)),
-        peer(CROPS, "cv2", lambda: peers.cropped_distance_transforms(labels, distance), check=check),
+        planar(
+            peer(CROPS, "cv2", lambda: peers.cropped_distance_transforms(labels, distance), check=check), labels.ndim
+        ),
         peer(TREES, "scipy", lambda: peers.kd_trees(labels, distance), threads=(1,), check=check),
     ]
     if reference := checks.reference("neighbor_pairs"):

@@ -1,0 +1,36 @@
+"""Scenes that were not drawn: what a model predicts on real images."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import torch
+from skimage.segmentation import relabel_sequential
+
+from benchmarks.scene import Scene
+from embedseg_ops.data import load_folder, normalize
+from embedseg_ops.inference import predict_network
+from embedseg_ops.readers import read_image
+from embedseg_ops.weights import load_model
+
+
+def predicted(folder: Path, model: str | Path, side: int | None = None) -> Scene:
+    """Predict the image of a folder with the most objects, or with a `side` the part of it with the most."""
+    network, settings = load_model(model)
+    samples = load_folder(folder, settings.percentiles, settings.spatial_dims, settings.channels)
+    sample = max(samples, key=lambda sample: int(sample.labels.max()))
+    path, labels = Path(sample.name), sample.labels.numpy()
+    part = most_crowded(labels, side or max(labels.shape))
+    image = read_image(path, settings.spatial_dims)[(slice(None), *part)].astype(np.float32)
+    labels, _, _ = relabel_sequential(labels[part])  # the rows' peers want no gaps
+    prediction = predict_network(normalize(image, settings.percentiles), network)
+    embedding, distance = (output.clone() for output in prediction)  # outside of inference mode, for gradients
+    labels, image = torch.from_numpy(labels)[None], torch.from_numpy(image)
+    return Scene(embedding, labels, distance, path.name, image, (network, settings))
+
+
+def most_crowded(labels: np.ndarray, side: int) -> tuple[slice, ...]:
+    """Of the tiles of this side, the one that shows most objects."""
+    starts = [range(0, max(size - side, 0) + 1, side) for size in labels.shape]
+    tiles = (tuple(slice(start, start + side) for start in corner) for corner in itertools.product(*starts))
+    return max(tiles, key=lambda tile: len(np.unique(labels[tile])))

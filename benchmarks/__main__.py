@@ -76,7 +76,7 @@ def measure(options: argparse.Namespace) -> Document:
         print(report.text(rows[-1]), flush=True)
     peaks = memory.measure(size, objects, options.only) if options.memory else []
     points = growth.measure(options.only, small=options.quick) if options.growth else []
-    for found in (peaks, points):
+    for found in filter(None, (peaks, points)):
         print("", *found, sep="\n")
     return Document({**versions(), "load": machine["load"]}, scene.description, rows, peaks, points)
 

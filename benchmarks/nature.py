@@ -1,13 +1,12 @@
 """Scenes that were not drawn: what a model predicts on real images."""
 
-import itertools
 from pathlib import Path
 
 import numpy as np
 import torch
 from skimage.segmentation import relabel_sequential
 
-from benchmarks.scene import Scene
+from benchmarks.scene import Scene, most_crowded
 from embedseg_ops.data import load_folder, normalize
 from embedseg_ops.inference import predict_network
 from embedseg_ops.readers import read_image
@@ -27,10 +26,3 @@ def predicted(folder: Path, model: str | Path, side: int | None = None) -> Scene
     embedding, distance = (output.clone() for output in prediction)  # outside of inference mode, for gradients
     labels, image = torch.from_numpy(labels)[None], torch.from_numpy(image)
     return Scene(embedding, labels, distance, path.name, image, (network, settings))
-
-
-def most_crowded(labels: np.ndarray, side: int) -> tuple[slice, ...]:
-    """Of the tiles of this side, the one that shows most objects."""
-    starts = [range(0, max(size - side, 0) + 1, side) for size in labels.shape]
-    tiles = (tuple(slice(start, start + side) for start in corner) for corner in itertools.product(*starts))
-    return max(tiles, key=lambda tile: len(np.unique(labels[tile])))

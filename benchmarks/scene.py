@@ -1,5 +1,6 @@
 """Predictions as a trained network makes them: crowded cells, an embedding and a distance map, both with noise."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,9 +41,9 @@ class Scene:
         return int(self.labels.max())
 
     def crop(self, side: int) -> "Scene":
-        """The first corner, without the image."""
-        corner = (..., *(slice(side),) * (self.labels.ndim - 1))
-        return Scene(*(tensor[corner].contiguous() for tensor in (self.embedding, self.labels, self.distance)))
+        """The part of this side with the most objects, without the image."""
+        part = (..., *most_crowded(self.labels[0].numpy(), side))
+        return Scene(*(tensor[part].contiguous() for tensor in (self.embedding, self.labels, self.distance)))
 
     @cached_property
     def pairs(self) -> Tensor:
@@ -62,6 +63,13 @@ def crowded_cells(size: int | Sequence[int], objects: int, dim: int = 16, seed: 
     noise = ndimage.gaussian_filter(random.standard_normal(shape, dtype=np.float32), 1.5)
     distance = normalised_distance(labels) + noise * np.float32(0.05 / noise.std())
     return Scene(*(torch.from_numpy(array)[None] for array in (embedding, labels, distance)))
+
+
+def most_crowded(labels: np.ndarray, side: int) -> tuple[slice, ...]:
+    """Of the tiles of this side, the one that shows most objects."""
+    starts = [range(0, max(size - side, 0) + 1, side) for size in labels.shape]
+    tiles = (tuple(slice(start, start + side) for start in corner) for corner in itertools.product(*starts))
+    return max(tiles, key=lambda tile: len(np.unique(labels[tile])))
 
 
 def draw_labels(shape: tuple[int, ...], objects: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

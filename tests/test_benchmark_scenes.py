@@ -11,7 +11,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmarks are not part of the package
 
 from benchmarks import __main__ as command
-from benchmarks import document, harness, nature, report, variants
+from benchmarks import document, harness, nature, report, scene, variants
 
 from embedseg_ops.weights import Settings, save_model
 
@@ -42,19 +42,19 @@ def notes(rows):
 
 
 def test_a_real_scene_is_the_models_prediction_on_the_most_crowded_image(folder):
-    scene = nature.predicted(folder, folder / "model.safetensors")
-    assert scene.description == {"name": "many.tif", "size": "40 x 56", "objects": "5", "D": "4", "dtype": "float32"}
-    assert torch.equal(scene.labels.unique(), torch.arange(6))
-    assert scene.embedding.shape == (1, 4, 40, 56)
-    everything = variants.Variant("", lambda: scene, variants.OF_SHAPES).rows(None, QUICK)
+    found = nature.predicted(folder, folder / "model.safetensors")
+    assert found.description == {"name": "many.tif", "size": "40 x 56", "objects": "5", "D": "4", "dtype": "float32"}
+    assert torch.equal(found.labels.unique(), torch.arange(6))
+    assert found.embedding.shape == (1, 4, 40, 56)
+    everything = variants.Variant("", lambda: found, variants.OF_SHAPES).rows(None, QUICK)
     assert not [note for note in notes(everything) if note.startswith(("WRONG", "failed"))]
 
 
 def test_of_a_large_image_the_most_crowded_part_is_taken():
     labels = np.zeros((20, 30), int)
     labels[10:, 20:] = np.arange(100).reshape(10, 10)
-    assert nature.most_crowded(labels, 10) == (slice(10, 20), slice(20, 30))
-    assert nature.most_crowded(labels, 64) == (slice(0, 64), slice(0, 64))
+    assert scene.most_crowded(labels, 10) == (slice(10, 20), slice(20, 30))
+    assert scene.most_crowded(labels, 64) == (slice(0, 64), slice(0, 64))
 
 
 def test_the_command_measures_a_real_scene(folder, capsys):

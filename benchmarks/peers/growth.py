@@ -1,7 +1,6 @@
 """From an embedding and seeds to objects, as others do it. All take NumPy: embedding [D, H, W], distance [H, W]."""
 
 import numpy as np
-import torch
 from scipy import ndimage
 
 from benchmarks.peers import optional
@@ -71,38 +70,6 @@ def mean_shift(embedding: np.ndarray) -> np.ndarray:
     pixels = unit(embedding).reshape(len(embedding), -1).T
     clusters = cluster.MeanShift(bandwidth=0.7, bin_seeding=True).fit_predict(pixels)
     return measure.label(clusters.reshape(embedding.shape[1:]), background=0)
-
-
-class EmbedSeg:
-    """EmbedSeg's sequential clustering of ideal outputs: every pixel points at its object's centre."""
-
-    def __init__(self, labels: np.ndarray, depth: np.ndarray) -> None:
-        objects = np.arange(1, labels.max() + 1)
-        centres = np.array(ndimage.center_of_mass(labels > 0, labels, objects)).reshape(-1, labels.ndim)
-        areas = np.bincount(labels.ravel(), minlength=len(objects) + 1)[1:]
-        self.inside = labels > 0
-        owner = labels[self.inside] - 1
-        self.targets = torch.from_numpy(centres[owner].T.astype(np.float32))  # [2, pixels inside]
-        # ½ at half the radius of a disk of this area
-        widths = np.log(2) * 4 * np.pi / areas
-        self.widths = torch.from_numpy(widths[owner].astype(np.float32))
-        self.seediness = torch.from_numpy(0.9 + 0.1 * depth[self.inside])
-
-    def __call__(self, least: int = 1) -> np.ndarray:
-        """Take the best seed that is left, and all that points near to where it points, until none is good enough."""
-        left = self.seediness.clone()
-        owner = torch.zeros(len(left), dtype=torch.int32)
-        count = 0
-        while (best := int(left.argmax())) >= 0 and left[best] >= 0.9:
-            away = (self.targets - self.targets[:, best : best + 1]).square().sum(0)
-            members = torch.exp(-away * self.widths[best]) > 0.5
-            if members.sum() > least and (left[members] > 0).float().mean() > 0.5:
-                count += 1
-                owner[members] = count
-            left[members] = 0
-        labels = np.zeros(self.inside.shape, np.int32)
-        labels[self.inside] = owner.numpy()
-        return labels
 
 
 class Cellpose:

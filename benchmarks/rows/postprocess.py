@@ -8,6 +8,7 @@ import embedseg_ops
 from benchmarks import checks, limits
 from benchmarks.goals import Faster, Within
 from benchmarks.harness import Contender, Effort, Row, ours, peer, planar
+from benchmarks.peers import embedseg
 from benchmarks.peers import growth as peers
 from benchmarks.scene import Scene, normalised_distance
 
@@ -56,7 +57,7 @@ def _on_ideal_outputs(truth: np.ndarray, score: checks.Check) -> list[Contender]
 
     return [
         *(ideal(f"StarDist, grid {n}", "stardist", lambda n=n: peers.StarDist(truth, n)) for n in (1, 2)),
-        ideal("EmbedSeg's clustering", "torch", lambda: peers.EmbedSeg(truth, normalised_distance(truth))),
+        ideal("EmbedSeg's clustering", "torch", lambda: embedseg.Clustering(truth, normalised_distance(truth))),
         ideal("Cellpose", "cellpose", lambda: peers.Cellpose(truth, flow_threshold=0.4)),
         ideal("Cellpose, unchecked", "cellpose", lambda: peers.Cellpose(truth, flow_threshold=0.0)),
     ]

@@ -100,7 +100,7 @@ def write(options: argparse.Namespace, found: Document) -> None:
         links = [
             f"![{file.stem}]({Path(os.path.relpath(file, options.readme.parent)).as_posix()})" for file in pictures
         ]
-        text = "\n\n".join([found.markdown(), *links])
+        text = "\n\n".join([found.markdown().strip(), *links])
         options.readme.write_text(document.insert(options.readme.read_text(encoding="utf-8"), text), encoding="utf-8")
 
 

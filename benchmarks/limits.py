@@ -6,7 +6,8 @@ from torch import Tensor
 from benchmarks.harness import ONE_AND_ALL, Contender
 
 READ, WARM_COPY, FRESH_COPY = "read", "copy", "copy into fresh memory"
-NAMES = (READ, WARM_COPY, FRESH_COPY)
+NETWORK = "network alone"  # of a training step, or of a prediction
+NAMES = (READ, WARM_COPY, FRESH_COPY, NETWORK)
 
 
 def traffic(*tensors: Tensor) -> int:

@@ -42,7 +42,7 @@ def speed_up(document: Document) -> str:
     """Draw how many times as long as ours each peer takes, row by row."""
     groups = {}
     for row in document.rows:
-        peers = {name: time for name, time in row.others.items() if name not in limits.NAMES and "ours" not in name}
+        peers = {name: time for name, time in row.others.items() if not name.startswith(("ours", *limits.NAMES))}
         ratios = {name: time / row.ours.median for name, time in peers.items()} if row.ours else {}
         groups[row.name] = [Bar(name, ratio, OURS if ratio >= 1 else SLOWER) for name, ratio in ratios.items()]
     return bars("times as long as ours", groups, start=1.0)

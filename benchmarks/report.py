@@ -78,7 +78,7 @@ def markdown(results: list[Result], machine: dict[str, str], scene: dict[str, st
     threads = int(machine["threads"])
     lines = [
         f"Medians in milliseconds; {machine['cpu']}, {threads} threads, torch {machine.get('torch', '?')}.",
-        *(["", f"Scene: {', '.join(f'{key} {value}' for key, value in scene.items())}."] if scene else []),
+        *(["The scene: {name}, {size}, {objects} objects, D = {D}, {dtype}.".format(**scene)] if scene else []),
         "",
         f"| row | ours, 1 thread | ours, {threads} threads | limits and others | to reach: reached |",
         "| --- | ---: | ---: | --- | --- |",

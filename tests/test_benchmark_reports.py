@@ -18,7 +18,7 @@ from benchmarks.memory import Peak
 from benchmarks.report import Result, Verdict
 
 MACHINE = {"cpu": "a processor", "threads": "2", "python": "3.11", "torch": "2.13"}
-SCENE = {"name": "cells", "size": "8 x 8"}
+SCENE = {"name": "cells", "size": "8 x 8", "objects": "3", "D": "4", "dtype": "float32"}
 
 
 def timing(name, milliseconds, threads=2, spread=0.1, **more):

@@ -18,7 +18,8 @@ CROP = 64  # side of what mean shift is asked for
 
 
 def rows(scene: Scene, effort: Effort) -> list[Row]:
-    return [_row(scene, effort), *([_crop(scene)] if effort is Effort.SLOW else [])]
+    flat = scene.labels.ndim == 3
+    return [_row(scene, effort), *([_crop(scene)] if flat and effort is Effort.SLOW else [])]
 
 
 def _row(scene: Scene, effort: Effort) -> Row:

@@ -12,10 +12,15 @@ Key = tuple[str, str, int]  # row, contender, threads
 
 @dataclass(frozen=True)
 class Noise:
-    """How the times of code that did not change, limits and peers, did change: quartiles of new over old."""
+    """How the times of code that did not change, limits and peers, did change: new over old."""
 
     low: float = 1.0
     high: float = 1.0
+
+    def with_row(self, ratios: list[float]) -> "Noise":
+        """A row's contenders run in turn: what slowed most of its others down has slowed ours down."""
+        middle = statistics.median(ratios) if ratios else 1.0
+        return Noise(min(self.low, middle), max(self.high, middle))
 
     def __str__(self) -> str:
         return f"what is not ours took {self.low:.3g} to {self.high:.3g} x as long as then (quartiles, and 1)"
@@ -67,13 +72,15 @@ def compare(old: Document, new: Document) -> Comparison:
     other_scene = _differences(old.scene, new.scene) if old.scene else []
     before, after = _timings(old), _timings(new)
     both = [] if other_scene else [key for key in after if key in before]
-    noise = _noise([after[key].median / before[key].median for key in both if not _is_ours(key)])
+    others = {key: after[key].median / before[key].median for key in both if not _is_ours(key)}
+    noise = _noise(list(others.values()))
+    rows = {row: noise.with_row([ratio for key, ratio in others.items() if key[0] == row]) for row, _, _ in both}
     return Comparison(
         _differences(old.machine, new.machine, ("cpu", "threads", "python", "torch")),
         other_scene,
         ["{}, {}, {}t".format(*key) for key in before if _is_ours(key) and key not in after],
         noise,
-        [Change(key[0], before[key], after[key], noise) for key in both if _is_ours(key)],
+        [Change(key[0], before[key], after[key], rows[key[0]]) for key in both if _is_ours(key)],
     )
 
 

@@ -24,7 +24,9 @@ class Document:
 
     @property
     def wrong(self) -> bool:
-        return any(timing.note.startswith("WRONG") for row in self.rows for timing in row.timings)
+        """Anyone's output is wrong, or ours failed."""
+        timings = [timing for row in self.rows for timing in row.timings]
+        return any(t.note.startswith(("WRONG", "failed") if t.name.startswith("ours") else "WRONG") for t in timings)
 
     def json(self) -> str:
         return json.dumps(_without_nan(asdict(self)), indent=1) + "\n"

@@ -17,6 +17,7 @@ from benchmarks.goals import Goal
 
 ALL_THREADS = torch.get_num_threads()
 ONE_AND_ALL = tuple(dict.fromkeys((1, ALL_THREADS)))
+FEWEST, MOST = 5, 200  # runs within a budget: the quartiles of fewer say nothing, those of more nothing new
 PACKAGES = (
     "torch", "numpy", "scipy", "cv2", "skimage", "sklearn", "cc3d", "edt", "stardist", "cellpose", "embedseg_ops",
 )  # fmt: skip
@@ -134,7 +135,7 @@ class _Runs:
             return 0
         last = self.seconds[-1]
         self.seconds = [last] if last > 3 * budget else []
-        return 0 if self.seconds else int(min(max(budget / last, 2), 200))
+        return 0 if self.seconds else int(min(max(budget / last, FEWEST), MOST))
 
 
 def _summarise(timing: Timing, times: list[float]) -> None:

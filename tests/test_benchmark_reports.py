@@ -38,6 +38,11 @@ def run(ours=10.0, peers=(50.0, 70.0, 90.0), machine=MACHINE, scene=SCENE, sprea
     return document.Document(machine, scene, rows, [Peak("first", 64, 640, None)], [*growth, Flatness("a", "side", 1)])
 
 
+def slowed(row, times):
+    timings = [timing(t.name, t.median * 1e3 * times, t.threads) for t in row.timings]
+    return replace(row, timings=timings)
+
+
 def save(folder, name, found):
     (folder / name).write_text(found.json(), encoding="utf-8")
     return str(folder / name)
@@ -81,6 +86,16 @@ def test_what_slows_everything_down_is_noise():
     assert verdicts(run(), run(15))[0] == "SLOWER"
 
 
+def test_a_busy_phase_during_a_row_is_noise_there_alone():
+    def twice(second):
+        quiet, other = run().rows[0], replace(run(second).rows[0], name="other")
+        return replace(run(), rows=[quiet, other, *[replace(quiet, name=str(i)) for i in range(9)]])
+
+    busy = replace(twice(30), rows=[row if row.name != "other" else slowed(row, 3) for row in twice(10).rows])
+    assert verdicts(twice(10), busy)[1] == "within noise"
+    assert verdicts(twice(10), twice(30))[:2] == ["within noise", "SLOWER"]
+
+
 def test_differences_of_machine_scene_and_rows_are_said():
     other = run(machine={**MACHINE, "threads": "64"})
     assert "ANOTHER MACHINE" in str(compare(run(), other))
@@ -101,6 +116,16 @@ def test_the_command_compares_two_files(tmp_path, capsys):
     assert command.main(["--from", new, "--compare", old]) == 1
     with pytest.raises(SystemExit):
         command.main(["--compare", old, old, new])
+
+
+def test_ours_must_not_fail_and_nobody_be_wrong():
+    def noted(name, note):
+        return replace(run(), rows=[Result("row", [timing("read", 1), Timing(name, 2, note=note)])]).wrong
+
+    assert noted("ours", "failed: OSError")
+    assert noted("peer", "WRONG: 3")
+    assert not noted("peer", "failed: OSError")
+    assert not noted("peer", "not installed")
 
 
 def test_bars_are_as_long_as_their_logarithms():

@@ -81,7 +81,7 @@ class Step:
 
     def _sum(self, image: Tensor, *_: Tensor) -> TrainingLoss:
         total = sum(output.sum() for output in self.trainer.network(image))
-        return TrainingLoss(total, total, total, total)
+        return TrainingLoss(*[total] * len(TrainingLoss._fields))
 
     def with_reference(self) -> tuple[Tensor, Tensor]:
         with reference_operators():

@@ -41,6 +41,8 @@ class Options:
             objects outwards.
         target_scale: of the distance map in the loss: 1 (paper) leaves it behind the embedding, 10 (authors' code)
             does not.
+        sparsity_weight: of the constraint that keeps directions on the axes (paper, outlook), for
+            `embedseg_ops.axes`; off in the paper.
         bf16: compute the network in bfloat16 (autocast).
         augmentation: None: plain crops.
         seed: of the weights, the crops and their order.
@@ -59,6 +61,7 @@ class Options:
     embedding_weight: float = 5.0
     weights: str | None = None
     target_scale: float = 10.0
+    sparsity_weight: float = 0.0
     bf16: bool = True
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     seed: int = 0
@@ -165,7 +168,7 @@ class Trainer:
             embedding, distance = self.network(image)
         return training_loss(
             embedding, distance, targets, embedding_weight=options.embedding_weight, weights=options.weights,
-            target_scale=options.target_scale,
+            target_scale=options.target_scale, sparsity_weight=options.sparsity_weight,
         )  # fmt: skip
 
     def autocast(self) -> AbstractContextManager[Any]:

@@ -195,19 +195,24 @@ class Trainer:
         self.model.eval()
         sums = torch.zeros(2)
         for sample in self.validation[self.group.rank :: self.group.size]:
-            with self.autocast():
-                embedding, distance = predict_network(sample.image, self.model)
-            labels = embedseg_ops.postprocess(embedding, distance, **self.settings.postprocess)[0]
+            labels = self.segment(sample)
             precision = embedseg_ops.metrics.average_precision([sample.labels], [labels])
             sums += torch.tensor([precision.mean, precision.values[0]])
-            if self.log and sample is self.validation[0]:
-                self.log.pictures(self.step, sample, embedding[0], distance[0], labels)
         mean_ap, ap50 = (self.group.mean(sums) * self.group.size / len(self.validation)).tolist()
         if self.log:
             self.log.scores(self.step, {"mean AP": mean_ap, "AP50": ap50})
             if mean_ap > self.best:
                 self.save("best", {"mean AP": mean_ap, "AP50": ap50})
         self.best = max(self.best, mean_ap)
+
+    def segment(self, sample: Sample) -> Tensor:
+        """Return the labels of a validation sample; draw the first."""
+        with self.autocast():
+            embedding, distance = predict_network(sample.image, self.model)
+        labels = embedseg_ops.postprocess(embedding, distance, **self.settings.postprocess)[0]
+        if self.log and sample is self.validation[0]:
+            self.log.pictures(self.step, sample, embedding[0], distance[0], labels)
+        return labels
 
     def finish(self) -> None:
         """Write the last network."""

@@ -75,11 +75,13 @@ def configurations(chosen: dict[str, float]) -> dict[str, dict[str, float]]:
 def score(outputs: list[Output], options: dict[str, float]) -> dict[str, object]:
     """Postprocess with these options and measure."""
     labels = [embedseg_ops.postprocess(one.embedding, one.distance, **options)[0].numpy() for one in outputs]
-    truth = [one.truth for one in outputs]
+    return {"options": options, **score_labels([one.truth for one in outputs], labels)}
+
+
+def score_labels(truth: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, object]:
     precision = average_precision(truth, labels)
     areas = [sum(int((image > 0).sum()) for image in images) for images in (labels, truth)]
     return {
-        "options": options,
         "AP": dict(zip(map(str, precision.thresholds), precision.values.round(4).tolist(), strict=True)),
         "mean AP": round(precision.mean, 4),
         "area ratio": round(areas[0] / max(areas[1], 1), 4),

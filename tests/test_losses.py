@@ -3,7 +3,7 @@
 import torch
 from samples import cells
 
-from embedseg_ops.losses import pixel_weights, regression_loss, training_loss
+from embedseg_ops.losses import pixel_weights, regression_loss, sparsity_loss, training_loss
 from embedseg_ops.targets import make_targets
 
 LABELS = torch.tensor([[[0, 0, 0, 1], [-1, -1, 2, 2]], [[0, 0, 0, 0], [0, 0, 0, -1]]])
@@ -49,3 +49,13 @@ def test_training_loss_adds_up():
     torch.testing.assert_close(loss.total, loss.regression + 5 * (loss.consistency + loss.discrimination))
     loss.total.backward()
     assert embedding.grad.abs().sum() > 0
+    sparse = training_loss(embedding, targets.distance + 0.5, targets, weights=None, sparsity_weight=3.0)
+    torch.testing.assert_close(sparse.sparsity, 3 * sparsity_loss(embedding, labels))
+    rest = sparse.regression + 5 * (sparse.consistency + sparse.discrimination)
+    torch.testing.assert_close(sparse.total, rest + sparse.sparsity)
+
+
+def test_sparsity_is_0_on_an_axis_and_1_between_all_of_them():
+    labels = torch.tensor([[[0, 1, 2, -1]]])
+    embedding = torch.tensor([[-2.0, 0, 0, 0], [3, 3, -3, 3], [0, 5, 0, 0], [1, 2, 3, 4]]).T[None, :, None]
+    torch.testing.assert_close(sparsity_loss(embedding, labels), torch.tensor(1 / 3))

@@ -90,6 +90,30 @@ def test_kaggle_masks_become_one_label_map(tmp_path):
     np.testing.assert_array_equal(read_source_labels(source, (2, 3)), [[1, 1, 0], [0, 0, 2]])
 
 
+def test_bbbc006_gives_the_nuclei(tmp_path):
+    images, labels = tmp_path / "BBBC006_v1_images_z_16", tmp_path / "BBBC006_v1_labels"
+    for field in ("a01_s1", "p24_s2"):
+        for channel in (1, 2):
+            write(images / f"mcf-z-stacks-03212011_{field}_w{channel}1a-2b.tif", np.full((4, 5), channel, np.uint16))
+        write(labels / f"mcf-z-stacks-03212011_{field}.png", np.full((4, 5), 3, np.uint8))
+    sources = find_sources(tmp_path)
+    assert len(sources) == 2
+    assert (read_image(sources[1].image) == 1).all()
+    assert (read_source_labels(sources[1], (4, 5)) == 3).all()
+    (labels / "mcf-z-stacks-03212011_p24_s2.png").unlink()
+    with pytest.raises(DataError, match=r"p24_s2\.png: no such file"):
+        read_source_labels(sources[1], (4, 5))
+
+
+def test_cvppp_2017_gives_leaves(tmp_path):
+    write(tmp_path / "plant001_rgb.png", RANDOM.integers(0, 255, (4, 5, 3), np.uint8))
+    write(tmp_path / "plant001_fg.png", np.ones((4, 5), np.uint8))
+    write(tmp_path / "plant001_label.png", np.full((4, 5), 2, np.uint8))
+    (source,) = find_sources(tmp_path)
+    assert read_image(source.image).shape == (3, 4, 5)
+    assert (read_source_labels(source, (4, 5)) == 2).all()
+
+
 def test_folders_that_do_not_fit_are_named(tmp_path):
     with pytest.raises(DataError, match="nothing: no such folder"):
         find_sources(tmp_path / "nothing")

@@ -76,6 +76,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         "steps": "optimiser steps", "batch": "crops in a step", "crop": "side of a crop, in pixels",
         "learning_rate": "the largest of the one-cycle schedule", "distance": "objects nearer than this are neighbours",
         "embedding_weight": "λ₁", "target_scale": "of the distance map in the loss; 1 in the paper",
+        "sparsity_weight": "of the constraint that keeps directions on the axes",
         "seed": "of weights, crops and order", "checkpoint_every": "steps between checkpoints",
         "validate_every": "steps between validations", "workers": "processes that prepare crops",
     }.items():  # fmt: skip

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 import embedseg_ops
 from embedseg_ops.targets import Targets
@@ -17,12 +18,14 @@ class TrainingLoss(NamedTuple):
         regression: L_reg, times the square of the target scale.
         consistency: L_con.
         discrimination: L_dis.
+        sparsity: the sparsity constraint, times its weight; 0 without.
     """
 
     total: Tensor
     regression: Tensor
     consistency: Tensor
     discrimination: Tensor
+    sparsity: Tensor
 
 
 def pixel_weights(labels: Tensor, weights: str | None = "balanced") -> Tensor:
@@ -61,9 +64,22 @@ def regression_loss(
     return scale**2 * (errors.flatten(1).sum(1) / counts).mean()
 
 
+def sparsity_loss(embedding: Tensor, labels: Tensor) -> Tensor:
+    """Return how far the directions are from the axes: 0 on an axis, 1 as far as can be; a scalar (paper, outlook).
+
+    Args:
+        embedding: float ``[B, D, *spatial]``, D at least 2.
+        labels: integer ``[B, *spatial]``; −1 does not count.
+    """
+    directions = F.normalize(embedding.float(), dim=1)
+    excess = (directions.abs().sum(1) - 1) / (embedding.shape[1] ** 0.5 - 1)
+    counted = (labels >= 0).float()
+    return (excess * counted).sum() / counted.sum().clamp(min=1)
+
+
 def training_loss(
     embedding: Tensor, distance: Tensor, targets: Targets, *, embedding_weight: float = 5.0,
-    weights: str | None = "balanced", target_scale: float = 1.0,
+    weights: str | None = "balanced", target_scale: float = 1.0, sparsity_weight: float = 0.0,
 ) -> TrainingLoss:  # fmt: skip
     """Return the loss of the network's outputs for a batch; the defaults are the paper's.
 
@@ -74,8 +90,12 @@ def training_loss(
         embedding_weight: λ₁.
         weights: of both terms, ``"balanced"`` or None; see `pixel_weights`.
         target_scale: see `regression_loss`.
+        sparsity_weight: of `sparsity_loss`.
     """
     regression = regression_loss(distance, targets.distance, targets.labels, weights, target_scale)
     parts = embedseg_ops.embedding_loss(embedding, targets.labels, targets.pairs, weights=weights)
-    total = regression + embedding_weight * parts.total
-    return TrainingLoss(total, regression, parts.consistency, parts.discrimination)
+    sparsity = torch.zeros_like(regression)
+    if sparsity_weight > 0:
+        sparsity = sparsity_weight * sparsity_loss(embedding, targets.labels)
+    total = regression + embedding_weight * parts.total + sparsity
+    return TrainingLoss(total, regression, parts.consistency, parts.discrimination, sparsity)

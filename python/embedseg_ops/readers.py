@@ -9,6 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 SUFFIXES = {".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg"}
 LABEL_FOLDERS = ("labels", "masks")
+BBBC006_IMAGES = "BBBC006_v1_images_z_16"
 LABEL_ENDINGS = ("_labels", "_label", "_masks", "_mask")
 
 
@@ -95,7 +96,9 @@ def find_sources(folder: str | Path) -> list[Source]:
     """Return every image of a folder with its label files, sorted by name.
 
     Understands ``images/`` beside ``labels/`` or ``masks/`` (the same file names, extensions aside, or with
-    ``_label`` or ``_mask`` at the end), and the Kaggle 2018 layout ``ID/images/*.png`` beside ``ID/masks/*.png``.
+    ``_label`` or ``_mask`` at the end), and the layouts that data sets come in: Kaggle 2018 (``ID/images/*.png`` beside
+    ``ID/masks/*.png``), BBBC006 (``BBBC006_v1_images_z_16`` beside ``BBBC006_v1_labels``; the nuclei, ``w1``) and
+    CVPPP 2017 (``*_rgb.png`` beside ``*_label.png``).
 
     Raises:
         DataError: no such folder or layout, an image without labels, labels without an image.
@@ -105,10 +108,27 @@ def find_sources(folder: str | Path) -> list[Source]:
         raise DataError(f"{folder}: no such folder")
     if (folder / "images").is_dir():
         return sources_by_name(folder)
+    if (folder / BBBC006_IMAGES).is_dir():
+        return bbbc006_sources(folder)
+    leaves = sorted(folder.glob("*_rgb.png"))
+    if leaves:
+        return [Source(leaf, (leaf.with_name(leaf.name.replace("_rgb", "_label")),)) for leaf in leaves]
     samples = [child for child in sorted(folder.iterdir()) if (child / "images").is_dir()]
     if not samples:
-        raise DataError(f"{folder}: expected images/ beside labels/ or masks/, or Kaggle's ID/images beside ID/masks")
+        raise DataError(
+            f"{folder}: expected images/ beside labels/ or masks/, or the layout of Kaggle 2018 (ID/images, ID/masks), "
+            "BBBC006 or CVPPP 2017"
+        )
     return [kaggle_source(child) for child in samples]
+
+
+def bbbc006_sources(folder: Path) -> list[Source]:
+    """Return the nuclei of BBBC006, in focus: ``NAME_w1UUID.tif`` belongs to ``NAME.png``."""
+    images = sorted((folder / BBBC006_IMAGES).glob("*_w1*.tif"))
+    if not images:
+        raise DataError(f"{folder / BBBC006_IMAGES}: no image *_w1*.tif in it")
+    labels = folder / "BBBC006_v1_labels"
+    return [Source(image, (labels / f"{image.name.rpartition('_w1')[0]}.png",)) for image in images]
 
 
 def sources_by_name(folder: Path) -> list[Source]:

@@ -41,6 +41,8 @@ class Options:
             objects outwards.
         target_scale: of the distance map in the loss: 1 (paper) leaves it behind the embedding, 10 (authors' code)
             does not.
+        sparsity_weight: of the constraint that keeps directions on the axes (paper, outlook), for
+            `embedseg_ops.axes`; off in the paper.
         bf16: compute the network in bfloat16 (autocast).
         augmentation: None: plain crops.
         seed: of the weights, the crops and their order.
@@ -59,6 +61,7 @@ class Options:
     embedding_weight: float = 5.0
     weights: str | None = None
     target_scale: float = 10.0
+    sparsity_weight: float = 0.0
     bf16: bool = True
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     seed: int = 0
@@ -165,7 +168,7 @@ class Trainer:
             embedding, distance = self.network(image)
         return training_loss(
             embedding, distance, targets, embedding_weight=options.embedding_weight, weights=options.weights,
-            target_scale=options.target_scale,
+            target_scale=options.target_scale, sparsity_weight=options.sparsity_weight,
         )  # fmt: skip
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -192,19 +195,24 @@ class Trainer:
         self.model.eval()
         sums = torch.zeros(2)
         for sample in self.validation[self.group.rank :: self.group.size]:
-            with self.autocast():
-                embedding, distance = predict_network(sample.image, self.model)
-            labels = embedseg_ops.postprocess(embedding, distance, **self.settings.postprocess)[0]
+            labels = self.segment(sample)
             precision = embedseg_ops.metrics.average_precision([sample.labels], [labels])
             sums += torch.tensor([precision.mean, precision.values[0]])
-            if self.log and sample is self.validation[0]:
-                self.log.pictures(self.step, sample, embedding[0], distance[0], labels)
         mean_ap, ap50 = (self.group.mean(sums) * self.group.size / len(self.validation)).tolist()
         if self.log:
             self.log.scores(self.step, {"mean AP": mean_ap, "AP50": ap50})
             if mean_ap > self.best:
                 self.save("best", {"mean AP": mean_ap, "AP50": ap50})
         self.best = max(self.best, mean_ap)
+
+    def segment(self, sample: Sample) -> Tensor:
+        """Return the labels of a validation sample; draw the first."""
+        with self.autocast():
+            embedding, distance = predict_network(sample.image, self.model)
+        labels = embedseg_ops.postprocess(embedding, distance, **self.settings.postprocess)[0]
+        if self.log and sample is self.validation[0]:
+            self.log.pictures(self.step, sample, embedding[0], distance[0], labels)
+        return labels
 
     def finish(self) -> None:
         """Write the last network."""

@@ -1,0 +1,134 @@
+"""The methods that the paper compares with, on the library's U-Net and trained by its trainer.
+
+A method is a network, a loss of a batch of crops, and the way from the network's output for an image to labels.
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from skimage.segmentation import expand_labels
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import embedseg_ops
+from embedseg_ops.data import Sample
+from embedseg_ops.models import UNet, convolutions
+from embedseg_ops.training import Trainer
+
+
+class Loss(NamedTuple):
+    total: Tensor
+    classes: Tensor
+    shape: Tensor
+
+
+class Method(ABC):
+    outputs: int  # channels of the network's output
+
+    def build(self, filters: int, channels: int = 1) -> nn.Module:
+        """The library's U-Net, one branch of two convolutions, and the outputs."""
+        backbone = UNet(channels, filters, batch_norm=True)
+        head = convolutions([filters, filters, filters], 2, batch_norm=True)
+        return Padded(nn.Sequential(backbone, head, nn.Conv2d(filters, self.outputs, 1)), backbone.divisor)
+
+    @abstractmethod
+    def loss(self, output: Tensor, labels: Tensor, inside: Tensor) -> Loss:
+        """Of the output [B, outputs, H, W] for labels [B, H, W]; only pixels inside the image count."""
+
+    @abstractmethod
+    def segment(self, output: Tensor) -> np.ndarray:
+        """Labels [H, W] of the output [outputs, H, W]."""
+
+
+class Padded(nn.Module):
+    """A network for images of any size."""
+
+    def __init__(self, network: nn.Module, divisor: int):
+        super().__init__()
+        self.network, self.divisor = network, divisor
+
+    def forward(self, image: Tensor) -> Tensor:
+        height, width = image.shape[2:]
+        padding = (0, -width % self.divisor, 0, -height % self.divisor)
+        return self.network(F.pad(image, padding, mode="replicate"))[..., :height, :width]
+
+
+class ThreeLabels(Method):
+    """Background, object and contour; the contour is the objects' outermost two pixels, given back afterwards."""
+
+    outputs = 3
+    contour = 2  # pixels
+
+    def classes(self, labels: Tensor) -> Tensor:
+        """0, 1 and 2 for background, object and contour, int64 [B, H, W]."""
+        values = F.pad(labels.float()[:, None], (self.contour,) * 4, mode="replicate")
+        window = 2 * self.contour + 1
+        same = F.max_pool2d(values, window, 1) == -F.max_pool2d(-values, window, 1)
+        return torch.where(labels > 0, torch.where(same[:, 0], 1, 2), 0)
+
+    def loss(self, output: Tensor, labels: Tensor, inside: Tensor) -> Loss:
+        target = torch.where(inside, self.classes(labels), -1)
+        classes = F.cross_entropy(output.float(), target, ignore_index=-1)
+        return Loss(classes, classes, torch.zeros_like(classes))
+
+    def segment(self, output: Tensor) -> np.ndarray:
+        classes = output.argmax(0)
+        cores = embedseg_ops.connected_components(classes == 1)
+        return np.where(classes > 0, expand_labels(cores.numpy(), self.contour * 2**0.5), 0).astype(np.int32)
+
+
+class StarDist(Method):
+    """Object probability, and distances to the boundary along 32 rays; targets and suppression are StarDist's own."""
+
+    rays = 32
+    outputs = 1 + rays
+    shape_weight = 0.2
+    prob_thresh, nms_thresh = 0.5, 0.4
+
+    def targets(self, labels: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Probabilities [H, W] and ray lengths [rays, H, W]."""
+        from stardist.geometry import star_dist
+        from stardist.utils import edt_prob
+
+        lengths = star_dist(labels.astype(np.uint16), n_rays=self.rays, mode="cpp")
+        return torch.from_numpy(edt_prob(labels)), torch.from_numpy(lengths).movedim(-1, 0)
+
+    def loss(self, output: Tensor, labels: Tensor, inside: Tensor) -> Loss:
+        pairs = [self.targets(image) for image in labels.numpy()]
+        probability, lengths = (torch.stack(parts) for parts in zip(*pairs, strict=True))
+        output, counted = output.float(), inside.float()
+        classes = F.binary_cross_entropy_with_logits(output[:, 0], probability, counted)
+        weight = probability * counted  # a pixel near the middle of its object matters most
+        errors = (output[:, 1:] - lengths).abs().mean(1) * weight
+        shape = errors.sum() / weight.sum().clamp(min=1)
+        return Loss(classes + self.shape_weight * shape, classes, shape)
+
+    def segment(self, output: Tensor) -> np.ndarray:
+        from stardist.geometry import polygons_to_label
+        from stardist.nms import non_maximum_suppression
+
+        probability = output[0].float().sigmoid().numpy()
+        lengths = np.ascontiguousarray(output[1:].float().clamp(min=1e-3).movedim(0, -1).numpy())
+        points, scores, kept = non_maximum_suppression(
+            lengths, probability, nms_thresh=self.nms_thresh, prob_thresh=self.prob_thresh
+        )
+        return polygons_to_label(kept, points, probability.shape, prob=scores).astype(np.int32)
+
+
+class MethodTrainer(Trainer):
+    """The library's trainer for another method's network; give that as `model`."""
+
+    method: Method
+
+    def loss(self, image: Tensor, labels: Tensor, inside: Tensor) -> Loss:
+        with self.autocast():
+            output = self.network(image)
+        return self.method.loss(output, labels, inside)
+
+    @torch.no_grad()
+    def segment(self, sample: Sample) -> Tensor:
+        with self.autocast():
+            output = self.model(sample.image[None].to(self.device))
+        return torch.from_numpy(self.method.segment(output[0].float().cpu()))

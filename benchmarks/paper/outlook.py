@@ -1,0 +1,112 @@
+"""`python -m benchmarks.paper.outlook FOLDER`: other ways from an embedding to labels, in quality and time.
+
+FOLDER holds images/ and labels/. The paper's propagation against mean shift, which it replaces, and against its
+outlook: the embedding rotated onto the axes, and a pixel's label read off its largest component. One thread.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from skimage.util import view_as_blocks
+from tqdm import tqdm
+
+import embedseg_ops
+from benchmarks.nuclei import Output, predict_folder, score_labels, table
+from benchmarks.paper.runs import write_json
+from embedseg_ops.axes import align_axes, label_by_axes
+from embedseg_ops.inference import shipped_model
+from embedseg_ops.ops.remove_small import remove_small
+from embedseg_ops.weights import load_model
+
+CROP = 64  # pixels; mean shift takes minutes for more
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.paper.outlook", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", default=shipped_model())
+    parser.add_argument("--crops", type=int, default=10, help="crops for mean shift (%(default)s)")
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/paper/outlook.json"))
+    options = parser.parse_args(arguments)
+
+    torch.set_num_threads(1)
+    network, settings = load_model(options.model)
+    with torch.no_grad():
+        outputs = predict_folder(options.folder, network, settings)
+    rotation = align_axes(torch.cat([one.embedding.flatten(2)[..., ::7] for one in outputs], 2)[..., None])
+    axes = axis_ways(settings.postprocess, rotation)
+    propagate = {
+        "propagation": lambda one: embedseg_ops.postprocess(one.embedding, one.distance, **settings.postprocess)[0]
+    }
+    scores = measure(outputs, propagate | axes)
+    few = crops(outputs, options.crops)
+    scores |= {
+        f"{name}, {CROP}² crops": row for name, row in measure(few, propagate | {"mean shift": mean_shift}).items()
+    }
+    print(table(scores))
+    for name, row in scores.items():
+        print(f"{name}: {row['ms per megapixel']:.0f} ms per megapixel")
+    write_json(options.json, {"images": len(outputs), "scores": scores})
+
+
+Way = Callable[[Output], torch.Tensor]
+
+
+def axis_ways(postprocess: dict[str, float], rotation: torch.Tensor) -> dict[str, Way]:
+    """The outlook, with one rotation for all images: as it is, and with boundaries from the distance map as ours."""
+    depth = postprocess.get("boundary_distance", 0.0)
+
+    def plain(one: Output) -> torch.Tensor:
+        return label_by_axes(one.embedding, one.distance, rotation)[0]
+
+    def trimmed(one: Output) -> torch.Tensor:
+        return embedseg_ops.ops.trim.trim(plain(one)[None], one.distance, depth)[0]
+
+    return {"axes": plain, **({"axes, trimmed": trimmed} if depth > 0 else {})}
+
+
+def measure(outputs: list[Output], ways: dict[str, Way]) -> dict[str, dict]:
+    found = {}
+    for name, way in ways.items():
+        start = time.perf_counter()
+        labels = [way(one).numpy() for one in tqdm(outputs, desc=name, unit="image")]
+        seconds = time.perf_counter() - start
+        megapixels = sum(one.truth.size for one in outputs) / 1e6
+        truth = [one.truth for one in outputs]
+        found[name] = {**score_labels(truth, labels), "ms per megapixel": round(1e3 * seconds / megapixels, 1)}
+    return found
+
+
+def crops(outputs: list[Output], count: int) -> list[Output]:
+    """The crops with the most objects, one an image at most."""
+    found = []
+    for one in outputs:
+        height, width = (size // CROP * CROP for size in one.truth.shape)
+        blocks = view_as_blocks(one.truth[:height, :width], (CROP, CROP))
+        objects = [(len(np.unique(blocks[place])), place) for place in np.ndindex(blocks.shape[:2])]
+        most, (row, column) = max(objects)
+        view = (slice(row * CROP, (row + 1) * CROP), slice(column * CROP, (column + 1) * CROP))
+        found.append((most, Output(one.truth[view], one.embedding[(..., *view)], one.distance[(..., *view)])))
+    return [one for _, one in sorted(found, key=lambda item: -item[0])[:count]]
+
+
+def mean_shift(one: Output) -> torch.Tensor:
+    """Clusters of directions, by scikit-learn; the one of most pixels is the background."""
+    from sklearn.cluster import MeanShift
+
+    directions = torch.nn.functional.normalize(one.embedding[0], dim=0).flatten(1).T.numpy()
+    clusters = MeanShift(bandwidth=0.5, bin_seeding=True).fit_predict(directions).reshape(one.truth.shape)
+    background = np.bincount(clusters.ravel()).argmax()
+    labels = np.zeros(one.truth.shape, np.int32)
+    for cluster in np.setdiff1d(np.unique(clusters), background):
+        found = embedseg_ops.connected_components(clusters == cluster)
+        labels = np.where(found > 0, found + labels.max(), labels).astype(np.int32)
+    return torch.from_numpy(remove_small(labels, 10))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Training runs and scores that the paper's tables share; a run that is there already is not done again."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from benchmarks.nuclei import Output, score_labels
+from benchmarks.paper.methods import Method, MethodTrainer
+from embedseg_ops.data import Sample, load_folder
+from embedseg_ops.inference import predict_network
+from embedseg_ops.training import Options, Trainer
+from embedseg_ops.weights import Settings, load_model
+
+HOLD_OUT = 8  # every eighth training image is for validation
+
+
+@dataclass(frozen=True)
+class Data:
+    train: list[Sample]
+    validation: list[Sample]
+    test: list[Sample]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every method gets."""
+
+    steps: int = 3000
+    batch: int = 8
+    crop: int = 192
+    filters: int = 16
+
+    def options(self, **more: object) -> Options:
+        return Options(steps=self.steps, batch=self.batch, crop=self.crop, **more)
+
+
+def load_data(folder: Path) -> Data:
+    """Of a folder with train/ and test/."""
+    samples = load_folder(folder / "train", progress=True)
+    test = load_folder(folder / "test", channels=len(samples[0].image), progress=True)
+    train = [sample for number, sample in enumerate(samples) if number % HOLD_OUT]
+    return Data(train, samples[::HOLD_OUT], test)
+
+
+def train_embedding(out: Path, data: Data, budget: Budget, settings: Settings, **options: object) -> Path:
+    """Train the library's network with these options; return its model file."""
+    settings = dataclasses.replace(settings, channels=len(data.train[0].image), filters=budget.filters)
+    if not (out / "last.safetensors").exists():
+        Trainer(out, settings, data.train, [], budget.options(**options), progress=True).run()
+    return out / "last.safetensors"
+
+
+def train_method(out: Path, data: Data, budget: Budget, method: Method, seed: int = 0) -> torch.nn.Module:
+    """Train another method's network; return it in evaluation mode."""
+    torch.manual_seed(seed)
+    channels = len(data.train[0].image)
+    network, settings = method.build(budget.filters, channels), Settings(channels=channels, filters=budget.filters)
+    trainer = MethodTrainer(out, settings, data.train, [], budget.options(seed=seed), model=network, progress=True)
+    trainer.method = method
+    if trainer.step < budget.steps:
+        trainer.run()
+    return network.eval()
+
+
+@torch.no_grad()
+def embedding_outputs(model: Path, samples: list[Sample]) -> list[Output]:
+    network, _ = load_model(model)
+    bar = tqdm(samples, desc="network", unit="image")
+    return [Output(sample.labels.numpy(), *predict_network(sample.image, network)) for sample in bar]
+
+
+@torch.no_grad()
+def method_scores(network: torch.nn.Module, method: Method, samples: list[Sample]) -> dict[str, object]:
+    bar = tqdm(samples, desc="network", unit="image")
+    labels = [method.segment(network(sample.image[None])[0].float()) for sample in bar]
+    return score_labels([sample.labels.numpy() for sample in samples], labels)
+
+
+def write_json(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

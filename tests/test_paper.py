@@ -1,0 +1,167 @@
+"""The scripts that reproduce the paper, on small inputs."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from benchmarks.nuclei import Output
+from benchmarks.paper import competitors, fig1, fig4, methods, outlook, table1, table2
+from PIL import Image
+from samples import cells
+from scipy.ndimage import distance_transform_cdt
+from torch.nn.functional import one_hot
+
+from embedseg_ops import distance_map, neighbor_pairs
+from embedseg_ops.data import Sample
+from embedseg_ops.metrics import average_precision
+from embedseg_ops.training import Options
+from embedseg_ops.weights import Settings, save_model
+
+
+def test_discs_neighbor_the_four_beside_them():
+    pairs = neighbor_pairs(fig1.pattern(rows=3), 10.0, background=False).tolist()
+    middle = 5
+    assert sorted(n for _, k, n in pairs if k == middle) == [2, 4, 6, 8]
+
+
+def test_the_local_constraint_separates_where_the_global_one_cannot(tmp_path):
+    labels = fig1.pattern(rows=4)
+    neighbors, everyone = neighbor_pairs(labels, 10.0), neighbor_pairs(labels, 160.0)
+    courses = {name: fig1.optimise(labels, p, neighbors, 100) for name, p in {"l": neighbors, "g": everyone}.items()}
+    assert courses["l"].acute[100] > 80 > 65 > courses["g"].acute[100]
+    fig1.write(courses, tmp_path)
+    assert json.loads((tmp_path / "fig1.json").read_text())["l"]["acute"]["100"] == courses["l"].acute[100]
+    assert np.asarray(Image.open(tmp_path / "fig1.png")).shape[1] > 4 * 240
+
+
+def samples():
+    maps = [cells((70, 61), 9, seed, gap=0.4) for seed in range(2)]
+    return [Sample(str(number), (labels > 0)[None].float(), labels) for number, labels in enumerate(maps)]
+
+
+def test_three_labels_give_the_truth_back():
+    labels = fig1.pattern(rows=3)[0]
+    method = methods.ThreeLabels()
+    classes = method.classes(labels[None])
+    assert torch.equal(classes[0] > 0, labels > 0)
+    cores = (distance_transform_cdt(np.pad(labels.numpy() == 3, 3, mode="edge"), "chessboard") > 2)[3:-3, 3:-3]
+    assert np.array_equal((classes[0] == 1).numpy() & (labels.numpy() == 3), cores)
+    found = method.segment(one_hot(classes[0], 3).permute(2, 0, 1).float())
+    assert average_precision(labels.numpy(), found, [0.9]).mean == 1
+
+
+def test_stardist_gives_the_truth_back():
+    pytest.importorskip("stardist.geometry")
+    labels = samples()[0].labels
+    method = methods.StarDist()
+    probability, lengths = method.targets(labels.numpy())
+    found = method.segment(torch.cat([probability.logit(1e-4)[None], lengths]))
+    assert average_precision(labels.numpy(), found, [0.5]).mean > 0.9
+
+
+@pytest.mark.parametrize("name", ["ThreeLabels", "StarDist"])
+def test_methods_train(name, tmp_path):
+    if name == "StarDist":
+        pytest.importorskip("stardist.geometry")
+    torch.manual_seed(0)
+    method = getattr(methods, name)()
+    options = Options(steps=6, batch=2, crop=32, validate_every=6, bf16=False)
+    trainer = methods.MethodTrainer(
+        tmp_path, Settings(filters=2), samples(), samples(), options, "cpu", method.build(2)
+    )
+    trainer.method = method
+    trainer.run()
+    rows = (tmp_path / "losses.csv").read_text().splitlines()
+    assert rows[0] == "step,total,classes,shape"
+    first, last = (float(rows[i].split(",")[1]) for i in (1, -1))
+    assert last < first
+    assert trainer.best >= 0
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    settings = Settings(filters=2, postprocess={"seed_threshold": 0.3})
+    save_model(tmp_path / "model.safetensors", settings.build(), settings)
+    for script in (table1, competitors):
+        monkeypatch.setattr(script, "shipped_model", lambda: tmp_path / "model.safetensors")
+    for part, count in (("train", 3), ("test", 2)):
+        for seed in range(count):
+            labels = cells((48, 56), 8, seed, gap=0.4).numpy().astype(np.uint16)
+            for kind, array in (("images", (labels > 0) * np.uint8(200)), ("labels", labels)):
+                (tmp_path / part / kind).mkdir(parents=True, exist_ok=True)
+                tifffile.imwrite(tmp_path / part / kind / f"{seed}.tif", array)
+    return tmp_path
+
+
+def test_table_1_goes_on_where_it_was_stopped(data, monkeypatch, capsys):
+    monkeypatch.setattr(table1, "PUBLISHED", {(4, 10): 0.7537})
+    arguments = [str(data), "--steps", "2", "--runs", str(data / "runs"), "--json", str(data / "table1.json")]
+    table1.main(arguments)
+    scores = json.loads((data / "table1.json").read_text())["scores"]
+    assert scores["D 4, d 10"]["published mean AP"] == 0.7537
+    assert len(scores) == 2
+    before = (data / "runs" / "D4-d10" / "last.safetensors").stat().st_mtime_ns
+    table1.main(arguments)
+    assert (data / "runs" / "D4-d10" / "last.safetensors").stat().st_mtime_ns == before
+    assert json.loads((data / "table1.json").read_text())["scores"] == scores
+    assert "| D 4, d 10 |" in capsys.readouterr().out
+
+
+def test_competitors_are_measured_alike(data, monkeypatch):
+    pytest.importorskip("stardist.geometry")
+    arguments = [str(data), "--steps", "2", "--runs", str(data / "runs"), "--json", str(data / "scores.json")]
+    competitors.main(arguments)
+    scores = json.loads((data / "scores.json").read_text())["scores"]
+    assert list(scores) == ["U-Net, three labels", "StarDist, 32 rays", "embedding"]
+    assert all({"AP", "mean AP", "area ratio", "published"} <= set(row) for row in scores.values())
+
+
+def perfect_output():
+    labels = fig1.pattern(rows=4, period=16, radius=7.0)[0]
+    axes = torch.eye(17)[labels.long()].movedim(-1, 0)[None]
+    return Output(labels.numpy(), axes, distance_map(labels)[None])
+
+
+def test_depth_is_the_distance_to_another_label():
+    labels = np.zeros((5, 9), np.int32)
+    labels[:, 3:6], labels[:, 6:] = 4, 7
+    assert fig4.depth(labels)[2].tolist() == [0, 0, 0, 1, 2, 1, 1, 2, 3]
+
+
+def test_inconsistency_by_depth():
+    output = perfect_output()
+    rows = fig4.inconsistency([output])
+    assert sum(row["pixels"] for row in rows) == (output.truth > 0).sum()
+    assert all(row["mean"] < 1e-6 and row["beyond"] == 0 for row in rows)
+    edge = torch.from_numpy((fig4.depth(output.truth) > 0) & (fig4.depth(output.truth) < 1.5))
+    wrong = Output(output.truth, torch.where(edge, output.embedding.roll(1, 1), output.embedding), output.distance)
+    first, *others = fig4.inconsistency([wrong])
+    assert first["beyond"] == 1
+    assert all(row["beyond"] == 0 for row in others)
+    assert fig4.panel(np.zeros((64, 64)), output, {}).shape[1] > 5 * 64
+
+
+def test_ways_to_labels_agree_on_a_perfect_output():
+    pytest.importorskip("sklearn.cluster")
+    (crop,) = outlook.crops([perfect_output()], 1)
+    assert crop.truth.shape == (64, 64)
+    ways = outlook.axis_ways({"boundary_distance": 0.2}, torch.eye(17)) | {"mean shift": outlook.mean_shift}
+    found = outlook.measure([crop], ways)
+    assert list(found) == ["axes", "axes, trimmed", "mean shift"]
+    assert all(row["AP"]["0.5"] > 0.9 for row in found.values())
+
+
+def test_table_2_splits_plants_not_images(data, capsys):
+    named = [Sample(f"plant{number:03}.png", torch.zeros(1), torch.zeros(1)) for number in (7, 1, 2, 9, 3, 20)]
+    folds = table2.split(named, 3)
+    assert sorted(sorted(sample.name for sample in fold) for fold in folds) == [
+        ["plant001.png", "plant002.png", "plant003.png"], ["plant007.png", "plant020.png"], ["plant009.png"],
+    ]  # fmt: skip
+    for kind in ("images", "labels"):
+        (data / "train" / kind / "2.tif").rename(data / "train" / kind / "5.tif")
+    arguments = ["--steps", "2", "--folds", "2", "--runs", str(data / "runs"), "--json", str(data / "table2.json")]
+    table2.main([str(data / "train"), *arguments])
+    assert json.loads((data / "table2.json").read_text())["images"] == 3
+    assert "published, other data  SBD 0.8307" in capsys.readouterr().out

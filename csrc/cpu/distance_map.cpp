@@ -4,6 +4,8 @@
 // minimum of (distance along the axis)² + (squared distance so far). A pixel's minimum never lies beyond the ends of
 // the run of its object along the axis, where the distance so far is 0, so runs are treated one by one. Distances are
 // in units of the smallest spacing: with equal spacing all squares are whole numbers, exact up to 4096 pixels.
+#include "distance_map.h"
+
 #include <torch/csrc/stable/library.h>
 
 #include <algorithm>
@@ -13,7 +15,6 @@
 #include <limits>
 
 #include "cpu/objects.h"
-#include "distance_map.h"
 
 namespace embedseg {
 namespace {

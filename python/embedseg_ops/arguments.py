@@ -41,9 +41,9 @@ def check_device(tensor: Tensor, name: str) -> None:
     """Raise a RuntimeError for a tensor on a GPU where this build has no kernels for it."""
     if tensor.device.type == "cuda" and not HAS_CUDA:
         raise RuntimeError(
-            f"{name} is on {tensor.device}, but this build of embedseg_ops has no CUDA kernels: no nvcc was found when it "
-            "was built. Install nvcc 13.0 and build again with -C cmake.define.EMBEDSEG_CUDA=ON, or move the tensor to "
-            "the CPU"
+            f"{name} is on {tensor.device}, but this build of embedseg_ops has no CUDA kernels: no nvcc was found when "
+            "it was built. Install nvcc 13.0 and build again with -C cmake.define.EMBEDSEG_CUDA=ON, or move the tensor "
+            "to the CPU"
         )
 
 

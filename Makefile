@@ -4,7 +4,7 @@ RUN = $(VENV)/bin
 TORCH ?= torch==2.13.0
 SANITIZE = build/sanitize
 
-.PHONY: demo test install develop lint format bench compare figures audit sanitize two-torches clean
+.PHONY: demo test install develop lint format bench compare figures audit sanitize two-torches gpu registers clean
 
 demo: install  ## segment real nuclei with the weights that come along, say how well, and draw them into demo/
 	$(RUN)/pip install --quiet --no-deps stardist
@@ -30,11 +30,11 @@ develop: $(RUN)/python  ## an editable install that rebuilds on import
 lint: $(RUN)/python
 	$(RUN)/pip install --quiet "ruff==0.17.6" "clang-format==23.1.5"
 	$(RUN)/ruff check . && $(RUN)/ruff format --check .
-	$(RUN)/clang-format --dry-run --Werror $$(git ls-files 'csrc/*')
+	$(RUN)/clang-format --dry-run --Werror $$(git ls-files 'csrc/*' 'tests/*.h' 'tests/*.cpp')
 
 format: $(RUN)/python
 	$(RUN)/ruff check --fix . ; $(RUN)/ruff format .
-	$(RUN)/clang-format -i $$(git ls-files 'csrc/*')
+	$(RUN)/clang-format -i $$(git ls-files 'csrc/*' 'tests/*.h' 'tests/*.cpp')
 
 bench: install
 	$(RUN)/python -m benchmarks
@@ -51,6 +51,14 @@ audit: install  ## the built library must keep to torch's stable ABI
 
 sanitize: $(RUN)/python  ## the operator tests under AddressSanitizer and UBSan
 	tests/sanitize.sh $(RUN)/python $(SANITIZE)
+
+gpu: TORCH = torch
+gpu: install  ## on a machine with a GPU: all tests there, compute-sanitizer, the benchmark
+	$(RUN)/pip install --quiet "pytest>=8" "hypothesis>=6" expecttest
+	tests/gpu.sh $(RUN)/python
+
+registers: $(RUN)/python  ## registers and spills of every CUDA kernel; needs nvcc, no GPU
+	PYTHON=$(RUN)/python tests/registers.sh 90
 
 two-torches:  ## built on the oldest and on the newest torch, and each wheel on the other
 	tests/two_torches.sh $(PYTHON) 2.10.0 2.13.0

@@ -2,7 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "cpu/simd.h"
-#include "cuda/launch.h"
+#include "cuda/stream.h"
 
 namespace {
 

@@ -1,9 +1,22 @@
 // How an embedding [B, D, *spatial] lies in memory, whatever its strides.
 #pragma once
 
+#include <limits>
+#include <type_traits>
+
 #include "tensor.h"
 
 namespace embedseg {
+
+// The type to compute in: double for double, float for everything else.
+template <class T>
+using Compute = std::conditional_t<std::is_same_v<T, double>, double, float>;
+
+// Squared lengths between these neither overflowed nor lost bits to underflow.
+template <class C>
+constexpr C largest_square = std::numeric_limits<C>::max() / 4;
+template <class C>
+constexpr C smallest_square = 4 / std::numeric_limits<C>::max();
 
 enum class Layout { planar, interleaved, strided };  // contiguous, channels last, anything else
 
@@ -16,13 +29,16 @@ struct EmbeddingView {
   int64_t batch_stride, dim_stride, pixel_stride;
   int64_t row_length, rows_per_plane, row_stride, plane_stride;
 
+  C10_HOST_DEVICE bool dense() const { return row_length >= pixels; }
+
   Layout layout() const {
     if (pixel_stride == 1) return Layout::planar;
     return dim_stride == 1 && pixel_stride == dim ? Layout::interleaved : Layout::strided;
   }
 
   // Offset, in elements, of the first channel of a pixel.
-  int64_t offset(int64_t image, int64_t pixel) const {
+  C10_HOST_DEVICE int64_t offset(int64_t image, int64_t pixel) const {
+    if (dense()) return image * batch_stride + pixel * pixel_stride;
     const int64_t row = pixel / row_length;
     return image * batch_stride + row / rows_per_plane * plane_stride + row % rows_per_plane * row_stride +
            pixel % row_length * pixel_stride;

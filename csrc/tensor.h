@@ -21,7 +21,7 @@ using torch::stable::Tensor;
 // The axes of a batch of images, [B, H, W] or [B, D, H, W]; an image is a volume of depth 1.
 struct Grid {
   int64_t batch, depth, height, width;
-  int64_t pixels() const { return depth * height * width; }
+  constexpr int64_t pixels() const { return depth * height * width; }  // constexpr: for device code too
 };
 
 inline Grid grid_of(const Tensor& labels) {

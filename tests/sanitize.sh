@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# usage: sanitize.sh PYTHON BUILD: builds _C under AddressSanitizer and UBSan, and runs the operators' tests on it.
+# usage: sanitize.sh PYTHON BUILD: builds _C, and the CUDA kernels for the CPU, under AddressSanitizer and UBSan, and runs
+# the operators' tests on them.
 set -euo pipefail
 python=$1 build=$2
 "$python" -m pip install --quiet "pytest>=8" "hypothesis>=6" expecttest
@@ -13,5 +14,6 @@ cp "$build"/_C*.so "$build/package/embedseg_ops/"
 # Leaks are not looked for: the interpreter and torch never free what they keep for good.
 LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
   ASAN_OPTIONS=detect_leaks=0 PYTHONPATH="$build/package" \
-  "$python" -m pytest -q -p no:cacheprovider -k "not compile and not export and not opcheck" \
-  tests/test_{mean_embedding,embedding_loss,neighbor_pairs,distance_map,connected_components,propagate,postprocess,remove_small,trim}.py
+  EMBEDSEG_CUDA_ON_CPU_BUILD="$PWD/$build/cuda_on_cpu" EMBEDSEG_CUDA_ON_CPU_CMAKE=-DEMBEDSEG_SANITIZE=ON \
+  "$python" -m pytest -q -p no:cacheprovider -k "not compile and not export and not opcheck and not without_barriers" \
+  tests/test_{mean_embedding,embedding_loss,neighbor_pairs,distance_map,connected_components,propagate,postprocess,remove_small,trim,cuda_sources}.py

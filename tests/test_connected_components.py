@@ -32,12 +32,14 @@ def flood(image):
     return ids
 
 
+@pytest.mark.usefixtures("device")
 @given(label_maps(largest_side=7))
 def test_is_the_definition(labels):
     mask = labels > 0
     assert np.array_equal(connected_components(mask[None] if mask.ndim == 2 else mask), [*map(flood, mask.numpy())])
 
 
+@pytest.mark.usefixtures("device")
 @given(label_maps(largest_side=40, ignored=False))
 def test_is_the_reference(labels):
     assert torch.equal(operator(labels > 1), reference.connected_components(labels > 1))
@@ -71,16 +73,19 @@ def test_winding_shapes_are_one(size):
     assert connected_components(comb).max() == connected_components(checkers).max() == 1
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_every_dtype_means_not_zero(dtype):
     image = noise(12, 13, density=0.4)
     assert torch.equal(connected_components(image.to(torch.uint8).to(dtype)), connected_components(image))
 
 
+@pytest.mark.usefixtures("device")
 def test_negative_and_large_values_are_set():
     assert connected_components(np.array([[-1, 0, 256, 0, 1 << 40]])).tolist() == [[1, 0, 2, 0, 3]]
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("shape", [(0, 4, 5), (2, 0, 5), (2, 4, 0), (0, 0), (1, 3, 0, 4), (0, 2, 3, 4)])
 def test_empty(shape):
     result = connected_components(torch.zeros(shape, dtype=torch.bool))
@@ -103,6 +108,7 @@ def test_one_image_is_a_batch_of_one():
     assert torch.equal(connected_components(mask), connected_components(mask[None])[0])
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("view", [lambda m: m.mT, lambda m: m[..., ::2], lambda m: m.flip(-1), lambda m: m[:, 1:-1]])
 def test_any_strides(view):
     mask = noise(2, 30, 31)
@@ -120,6 +126,7 @@ def turns(axes):
     return [lambda m: m.flip(-1), lambda m: m.flip(-2), lambda m: m.rot90(1, (-2, -1)), lambda m: m.movedim(-1, -axes)]
 
 
+@pytest.mark.usefixtures("device")
 @given(label_maps(largest_side=20), st.integers(0, 3))
 def test_flips_and_turns_only_renumber(labels, choice):
     turn = turns(labels.ndim - 1)[choice]

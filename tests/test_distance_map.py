@@ -29,6 +29,7 @@ def assert_near(actual, expected):
     torch.testing.assert_close(actual, expected.float(), rtol=3e-7, atol=0)
 
 
+@pytest.mark.usefixtures("device")
 @given(label_maps(), st.integers(0, 2))
 def test_is_the_definition_and_the_reference(labels, choice):
     spacing = SPACINGS[labels.ndim - 1][choice]
@@ -64,6 +65,7 @@ def test_far_from_everything(shape, hole):
     assert_near(operator(labels, [1, 3]), reference.distance_map(labels, [1, 3]))
 
 
+@pytest.mark.usefixtures("device")
 def test_whole_squares_are_exact():
     labels = np.ones((3, 4000), int)
     labels[0, 0] = 0
@@ -71,6 +73,7 @@ def test_whole_squares_are_exact():
     assert np.array_equal(distance_map(labels), np.sqrt(squares / squares.max()))
 
 
+@pytest.mark.usefixtures("device")
 def test_one_pixel_objects_and_borders():
     assert distance_map(np.array([[3]])).tolist() == [[1]]
     assert distance_map(np.array([[0, 3]])).tolist() == [[0, 1]]
@@ -78,6 +81,7 @@ def test_one_pixel_objects_and_borders():
     assert distance_map(np.array([[-1, 7, 7, 7, 7]])).tolist() == [[0, 0.25, 0.5, 0.75, 1]]
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("label", [-1, 0, 1, 2**30 - 1])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 5, 40), (1, 3, 4, 5)])
 def test_nothing_outside(label, shape):
@@ -85,6 +89,7 @@ def test_nothing_outside(label, shape):
     assert torch.equal(operator(labels.int(), []), torch.full(shape, float(label > 0)))
 
 
+@pytest.mark.usefixtures("device")
 def test_images_of_a_batch_are_apart():
     batch = torch.stack([cells((20, 30), 5, seed) for seed in range(3)])
     assert torch.equal(distance_map(batch), torch.stack([distance_map(image) for image in batch]))
@@ -101,12 +106,14 @@ def test_flips_turns_and_ids_do_not_matter(labels, choice):
     assert_near(operator(labels, [3e-9 * length for length in spacing]), operator(labels, spacing))
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("dtype", [*INTEGER_DTYPES, torch.uint32, torch.uint64], ids=str)
 def test_every_dtype(dtype):
     labels = cells((12, 13), 9, gap=0.2)
     assert torch.equal(distance_map(labels.to(dtype)), distance_map(labels))
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("shape", [(0, 4, 5), (2, 0, 5), (2, 4, 0), (0, 0), (1, 3, 0, 4)])
 def test_empty(shape):
     result = distance_map(np.zeros(shape, np.int64))
@@ -122,6 +129,7 @@ def test_answers_in_kind():
     assert volume.shape == labels.shape
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("view", [lambda m: m.mT, lambda m: m[..., ::2], lambda m: m.flip(-1)])
 def test_any_strides(view):
     labels = cells((20, 21), 9)[None]

@@ -47,6 +47,7 @@ def assert_equal_losses(given, expected, tolerance):
         torch.testing.assert_close(one, other, atol=tolerance, rtol=0)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("labels", [CELLS, VOLUME], ids=["2d", "3d"])
 @pytest.mark.parametrize("weights", ["balanced", None])
 @pytest.mark.parametrize("background", [True, False])
@@ -58,6 +59,7 @@ def test_equals_definition(labels, weights, background):
     assert_equal_losses(given, expected, 1e-6)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("dim", [1, 3, 4, 8, 32, 40])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_dim_and_layout(dim, layout):
@@ -67,6 +69,7 @@ def test_every_dim_and_layout(dim, layout):
     assert_equal_losses(given, expected, 1e-6)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("dtype", FLOAT_DTYPES)
 def test_every_dtype(dtype):
     embedding = embedding_for(CELLS, 16, dtype=dtype)
@@ -77,6 +80,7 @@ def test_every_dtype(dtype):
     torch.testing.assert_close(gradient, expected[1], atol=6e-8, rtol=2 * torch.finfo(dtype).eps)
 
 
+@pytest.mark.usefixtures("device")
 @given(label_maps(), st.integers(1, 6), st.sampled_from(["balanced", None, "own"]), st.booleans())
 def test_equals_reference_on_any_labels(labels, dim, weights, background):
     embedding = embedding_for(labels, dim, dtype=torch.float64)
@@ -98,6 +102,7 @@ def test_gradient_equals_numerical_differences(weights, layout):
     assert torch.autograd.gradcheck(lambda e: tuple(embedding_loss(e, labels, weights=weights)), embedding)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_own_weights_in_single_precision(dtype):
     embedding, weights = embedding_for(CELLS, 16, dtype=dtype), 3 * torch.rand(CELLS.shape)
@@ -109,6 +114,7 @@ def test_own_weights_in_single_precision(dtype):
     assert_equal_losses(given, expected, 2e-6)
 
 
+@pytest.mark.usefixtures("device")
 def test_balanced_weights_are_what_the_caller_would_give():
     own = torch.where(CELLS > 0, 0.5 / (CELLS > 0).sum((1, 2), True), 0.5 / (CELLS == 0).sum((1, 2), True))
     own = own * (CELLS >= 0).sum((1, 2), True)
@@ -117,6 +123,7 @@ def test_balanced_weights_are_what_the_caller_would_give():
     assert_equal_losses(given, value_and_gradient(lambda e: embedding_loss(e, CELLS), embedding), 1e-6)
 
 
+@pytest.mark.usefixtures("device")
 def test_perfect_embedding_has_no_loss():
     labels = cells((40, 40), 5)[None]
     embedding = torch.eye(6)[labels.long()].movedim(-1, 1).contiguous() * 7.3
@@ -124,6 +131,7 @@ def test_perfect_embedding_has_no_loss():
     assert max(loss.item() for loss in losses) < 1e-6
 
 
+@pytest.mark.usefixtures("device")
 def test_pairs_given_are_the_pairs_used():
     embedding = embedding_for(CELLS, 8)
     pairs = neighbor_pairs(CELLS, 4.0)
@@ -131,12 +139,14 @@ def test_pairs_given_are_the_pairs_used():
     assert embedding_loss(embedding, CELLS, pairs[:0]).discrimination == 0
 
 
+@pytest.mark.usefixtures("device")
 def test_pairs_of_objects_that_do_not_occur_contribute_nothing():
     embedding, pairs = embedding_for(CELLS, 8), neighbor_pairs(CELLS)
     extra = torch.tensor([[0, 1, 77], [0, 77, 1], [1, 2, 10**15], [1, -5, 2]])
     assert embedding_loss(embedding, CELLS, torch.cat([extra, pairs])) == embedding_loss(embedding, CELLS, pairs)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize(
     "labels", [torch.full((1, 4, 5), -1), torch.zeros(0, 4, 5, dtype=torch.int32), torch.zeros(2, 0, 3).int()]
 )
@@ -148,6 +158,7 @@ def test_nothing_to_lose(labels):
     assert not gradient.any()
 
 
+@pytest.mark.usefixtures("device")
 def test_ignored_zero_and_non_finite_pixels_get_no_gradient():
     embedding = embedding_for(CELLS, 5)
     embedding[0, :, 10, 10] = 0
@@ -180,6 +191,7 @@ def test_turns_and_flips_change_nothing(turn):
     assert_equal_losses(given, value_and_gradient(lambda e: embedding_loss(e, CELLS), embedding), 1e-7)
 
 
+@pytest.mark.usefixtures("device")
 def test_names_of_objects_do_not_matter():
     embedding = embedding_for(CELLS, 8)
     renamed = torch.where(CELLS > 0, 50 - 3 * CELLS, CELLS)
@@ -187,6 +199,7 @@ def test_names_of_objects_do_not_matter():
     assert_equal_losses(given, value_and_gradient(lambda e: embedding_loss(e, CELLS), embedding), 1e-7)
 
 
+@pytest.mark.usefixtures("device")
 def test_autocast_runs_on_the_networks_output_as_it_is():
     features, weight = torch.rand(2, 4, 33, 45), torch.rand(8, 4, 1, 1, requires_grad=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -198,6 +211,7 @@ def test_autocast_runs_on_the_networks_output_as_it_is():
     assert weight.grad.abs().sum() > 0
 
 
+@pytest.mark.usefixtures("device")
 def test_twice_is_refused():
     embedding = embedding_for(CELLS, 4).requires_grad_()
     (gradient,) = torch.autograd.grad(embedding_loss(embedding, CELLS).total, embedding, create_graph=True)

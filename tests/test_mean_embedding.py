@@ -22,6 +22,7 @@ def brute_force(embedding, labels, objects):
     return means
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("labels", [CELLS, VOLUME], ids=["2d", "3d"])
 @pytest.mark.parametrize("dim", [1, 2, 4, 5, 8, 16, 19, 32, 40])
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -35,6 +36,7 @@ def test_equals_brute_force(labels, dim, layout):
     )
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("dtype", FLOAT_DTYPES)
 @pytest.mark.parametrize("dim", [3, 16])
 def test_every_float_dtype(dtype, dim):
@@ -45,6 +47,7 @@ def test_every_float_dtype(dtype, dim):
     torch.testing.assert_close(means.double(), brute_force(embedding, CELLS, 13), atol=tolerance, rtol=0)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("dtype", [*INTEGER_DTYPES, torch.uint32, torch.uint64])
 def test_every_label_dtype(dtype):
     embedding = embedding_for(CELLS, 8)
@@ -52,6 +55,7 @@ def test_every_label_dtype(dtype):
         assert torch.equal(one, other)
 
 
+@pytest.mark.usefixtures("device")
 @given(label_maps(), st.integers(1, 18))
 def test_equals_reference_on_any_labels(labels, dim):
     embedding = embedding_for(labels, dim, dtype=torch.float64)
@@ -61,6 +65,7 @@ def test_equals_reference_on_any_labels(labels, dim):
     assert torch.equal(counts, expected_counts)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_odd_vectors_have_the_direction_that_they_have(layout):
     """Huge and tiny vectors count as others do; zero and non-finite ones have no direction."""
@@ -105,12 +110,14 @@ def test_the_number_of_threads_changes_no_bit():
     assert torch.equal(results[0], results[2])
 
 
+@pytest.mark.usefixtures("device")
 def test_layouts_agree_to_the_bit():
     embedding = embedding_for(CELLS, 16)
     results = [mean_embedding(in_layout(embedding, layout), CELLS)[0] for layout in LAYOUTS]
     assert all(torch.equal(results[0], result) for result in results)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("shape", [(0, 4, 5, 5), (2, 4, 0, 5), (1, 4, 3, 0), (1, 4, 0, 2, 2)])
 def test_empty_images(shape):
     means, counts = mean_embedding(torch.ones(shape), torch.ones(shape[:1] + shape[2:], dtype=torch.int64))
@@ -118,6 +125,7 @@ def test_empty_images(shape):
     assert counts.shape == (shape[0], 0)
 
 
+@pytest.mark.usefixtures("device")
 def test_ignored_pixels_and_more_rows_than_labels():
     means, counts = mean_embedding(torch.ones(1, 2, 2, 2), torch.tensor([[[-1, -1], [1, -1]]]), num_objects=4)
     assert counts.tolist() == [[0, 1, 0, 0]]

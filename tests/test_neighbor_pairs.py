@@ -37,6 +37,7 @@ def image(*rows):
     return torch.tensor([list(map(int, row.split())) for row in rows])
 
 
+@pytest.mark.usefixtures("device")
 @given(
     label_maps(),
     st.sampled_from([0.5, 1.0, 1.001, math.sqrt(2), 1.5, 2.0, math.sqrt(5), 3.0, 5.0, 100.0, 1e300]),
@@ -51,6 +52,7 @@ def test_matches_definition_and_reference(labels, distance, background, depth_sp
     assert_same(reference.neighbor_pairs(labels, distance, background, spacing), expected)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("distance", [1.0, 2.0, 7.5, 10.0, 30.0, 55.5, 100.0, 1000.0])
 @pytest.mark.parametrize(
     ("shape", "objects", "gap"), [((150, 130), 60, 0.3), ((97, 203), 25, 0.0), ((22, 40, 50), 40, 0.5)]
@@ -62,6 +64,7 @@ def test_matches_reference_on_cells(shape, objects, gap, distance):
     assert_same(operator(labels, distance, False, spacing), reference.neighbor_pairs(labels, distance, False, spacing))
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("distance", [2.0, 9.0, 40.0])
 def test_matches_reference_on_noise_and_networks(distance):
     random = np.random.default_rng(1)
@@ -76,6 +79,7 @@ def test_matches_reference_on_noise_and_networks(distance):
         assert_same(operator(batch, distance, True, [1.0, 1.0]), reference.neighbor_pairs(batch, distance))
 
 
+@pytest.mark.usefixtures("device")
 def test_rows_are_sorted_and_symmetric():
     pairs = neighbor_pairs(torch.stack([cells((60, 60), 30, seed) for seed in range(3)]), 5.0)
     rows = pairs.tolist()
@@ -190,6 +194,7 @@ def test_flips_turns_and_ids_do_not_matter(distance):
     assert_same(neighbor_pairs(ids[labels.long()], distance), torch.tensor(sorted(renamed.tolist())))
 
 
+@pytest.mark.usefixtures("device")
 def test_spacing_scales_with_the_distance():
     labels = cells((80, 60), 30, gap=0.3)
     assert_same(neighbor_pairs(labels, 2.0, spacing=(0.25, 0.25)), neighbor_pairs(labels, 8.0))

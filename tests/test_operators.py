@@ -1,10 +1,13 @@
 """What every operator owes PyTorch: schema, fake kernel, autograd, compile, export, vmap."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from samples import cells, embedding_for
 
 import embedseg_ops
+from embedseg_ops import arguments
 
 OPERATORS = torch.ops.embedseg_ops
 
@@ -130,3 +133,9 @@ def test_vmap_is_a_loop(name):
         found = torch.vmap(function)(embeddings, others)
         expected = torch.stack([function(e, n) for e, n in zip(embeddings, others, strict=True)])
     torch.testing.assert_close(found, expected)
+
+
+def test_a_build_without_cuda_says_so(monkeypatch):
+    monkeypatch.setattr(arguments, "HAS_CUDA", False)
+    with pytest.raises(RuntimeError, match="labels is on cuda:0, but this build of embedseg_ops has no CUDA kernels"):
+        arguments.check_device(SimpleNamespace(device=torch.device("cuda:0")), "labels")

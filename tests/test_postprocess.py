@@ -19,6 +19,7 @@ def prediction(labels, noise=0.2):
     return embedding_for(labels, 8, noise=noise), distance_map(labels) + noise * (rough - 0.5)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("labels", [CELLS, VOLUME], ids=["2d", "3d"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
@@ -48,11 +49,13 @@ def test_a_clean_prediction_gives_the_truth():
         assert len(torch.stack([labels, result]).flatten(1).unique(dim=1).T) == int(result.max()) + 1
 
 
+@pytest.mark.usefixtures("device")
 def test_is_its_steps():
     embedding, distance = prediction(CELLS)
     assert torch.equal(postprocess(embedding, distance), propagate(embedding, connected_components(distance > 0.7)))
 
 
+@pytest.mark.usefixtures("device")
 def test_small_seeds_and_small_objects_go_and_the_rest_is_renumbered():
     distance = torch.zeros(1, 5, 12)
     distance[0, 2, 0] = distance[0, 2, 4:6] = distance[0, 1:4, 9:12] = 1
@@ -74,6 +77,7 @@ def test_smoothing_is_scipys_gaussian(shape, sigma, dtype):
     np.testing.assert_allclose(gaussian(image, sigma).numpy(), expected, atol=1e-6, rtol=0)
 
 
+@pytest.mark.usefixtures("device")
 def test_nan_in_the_distance_is_no_seed():
     embedding, distance = prediction(CELLS)
     holes = torch.where(torch.arange(75) % 7 == 0, torch.nan, distance)
@@ -81,6 +85,7 @@ def test_nan_in_the_distance_is_no_seed():
     assert torch.equal(postprocess(embedding, holes), expected)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_every_dtype(dtype):
     embedding, distance = (tensor.to(dtype) for tensor in prediction(CELLS))
@@ -105,12 +110,14 @@ def test_a_networks_output_need_not_be_detached():
     assert not found.requires_grad
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("shape", [(0, 4, 5, 5), (2, 4, 0, 5), (1, 4, 3, 0), (1, 4, 2, 0, 2)])
 def test_empty_images(shape):
     distance = torch.ones(shape[:1] + shape[2:])
     assert postprocess(torch.ones(shape), distance, seed_smoothing=1.0).shape == distance.shape
 
 
+@pytest.mark.usefixtures("device")
 def test_no_seed_no_object():
     assert not postprocess(torch.ones(1, 4, 8, 8), torch.zeros(1, 8, 8)).any()
 

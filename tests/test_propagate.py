@@ -49,6 +49,7 @@ def brute_force(embedding, seeds, max_distance, background=None):
     return torch.from_numpy(result)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("labels", [CELLS, VOLUME], ids=["2d", "3d"])
 @pytest.mark.parametrize("dim", [2, 4, 7, 16, 32])
 @pytest.mark.parametrize("max_distance", [0.1, 0.3, 1.2])
@@ -57,6 +58,7 @@ def test_equals_brute_force(labels, dim, max_distance):
     assert torch.equal(propagate(embedding, seeds, max_distance), brute_force(embedding, seeds, max_distance))
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("labels", [CELLS, VOLUME], ids=["2d", "3d"])
 @pytest.mark.parametrize(("dim", "max_distance"), [(3, 0.3), (16, 0.8)])
 def test_a_competing_background_equals_brute_force_and_reference(labels, dim, max_distance):
@@ -66,6 +68,7 @@ def test_a_competing_background_equals_brute_force_and_reference(labels, dim, ma
     assert torch.equal(grown, reference.propagate(embedding, seeds, max_distance, background))
 
 
+@pytest.mark.usefixtures("device")
 def test_a_pixel_between_object_and_background_goes_to_the_closer():
     angles = torch.tensor([0, 20, 43, 47, 90, 90]).deg2rad()
     embedding = torch.stack([angles.cos(), angles.sin()])[:, None]
@@ -77,6 +80,7 @@ def test_a_pixel_between_object_and_background_goes_to_the_closer():
     assert propagate(embedding, seeds, 0.2, background).tolist() == [[1, 1, 0, 0, 0, 0]]
 
 
+@pytest.mark.usefixtures("device")
 def test_seeds_do_not_count_as_background_and_without_any_it_is_orthogonal_to_all():
     embedding, seeds = embedding_for(CELLS, 8, noise=0.7), some_of(CELLS, 0.05)
     nowhere = torch.zeros(CELLS.shape, dtype=torch.bool)
@@ -86,6 +90,7 @@ def test_seeds_do_not_count_as_background_and_without_any_it_is_orthogonal_to_al
     assert torch.equal(both, propagate(embedding, seeds, 2.0, background))
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", FLOAT_DTYPES)
 @pytest.mark.parametrize("dim", [3, 16])
@@ -97,12 +102,14 @@ def test_every_layout_and_dtype(layout, dtype, dim):
     assert torch.equal(propagate(embedding, seeds, *options), reference.propagate(embedding, seeds, *options))
 
 
+@pytest.mark.usefixtures("device")
 @given(label_maps(), st.integers(1, 6), st.sampled_from([0.05, 0.3, 0.9]))
 def test_equals_reference_on_any_seeds(labels, dim, max_distance):
     embedding, seeds = embedding_for(labels, dim, noise=0.4), some_of(labels, 0.3)
     assert torch.equal(propagate(embedding, seeds, max_distance), reference.propagate(embedding, seeds, max_distance))
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("dtype", [*INTEGER_DTYPES, torch.uint32, torch.uint64])
 def test_every_seed_dtype(dtype):
     embedding, seeds = embedding_for(CELLS, 8, noise=0.5), some_of(CELLS, 0.05)
@@ -111,6 +118,7 @@ def test_every_seed_dtype(dtype):
     assert torch.equal(grown, propagate(embedding, seeds))
 
 
+@pytest.mark.usefixtures("device")
 def test_ties_go_to_the_closer_then_to_the_smaller_label():
     embedding = torch.ones(1, 2, 1, 5)
     assert propagate(embedding, torch.tensor([[[7, 0, 0, 0, 3]]])).tolist() == [[[7, 7, 3, 3, 3]]]
@@ -119,11 +127,13 @@ def test_ties_go_to_the_closer_then_to_the_smaller_label():
     assert propagate(embedding, torch.tensor([[[3, 0, 0, 0, 7]]])).tolist() == [[[3, 3, 7, 7, 7]]]
 
 
+@pytest.mark.usefixtures("device")
 def test_what_is_out_of_bounds_stays_so():
     seeds = torch.tensor([[[1, 0, -1, 0, 0]]])
     assert propagate(torch.ones(1, 3, 1, 5), seeds).tolist() == [[[1, 1, -1, 0, 0]]]
 
 
+@pytest.mark.usefixtures("device")
 def test_a_pixel_that_is_not_finite_joins_nobody_and_one_without_direction_is_orthogonal():
     embedding = torch.ones(1, 2, 1, 5)
     embedding[0, 0, 0, 1], embedding[0, 1, 0, 3] = torch.nan, -torch.inf
@@ -135,6 +145,7 @@ def test_a_pixel_that_is_not_finite_joins_nobody_and_one_without_direction_is_or
     assert propagate(embedding, torch.tensor([[[0, 1, 0]]]), 1.01).tolist() == [[[1, 1, 1]]]
 
 
+@pytest.mark.usefixtures("device")
 def test_growth_follows_winding_ways():
     """As many levels as there are pixels on the way."""
     allowed = torch.zeros(40, 41)
@@ -147,6 +158,7 @@ def test_growth_follows_winding_ways():
     assert torch.equal(propagate(embedding, seeds)[0] == 5, allowed.bool())
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("turn", [lambda x: x.flip(-1), lambda x: x.flip(-2), lambda x: x.rot90(1, (-2, -1))])
 def test_turns_and_flips_turn_and_flip_the_result(turn):
     embedding, seeds = embedding_for(CELLS, 8, noise=0.5), some_of(CELLS, 0.05)
@@ -172,6 +184,7 @@ def test_the_number_of_threads_changes_nothing():
     assert torch.equal(results[0], results[2])
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("shape", [(0, 4, 5, 5), (2, 4, 0, 5), (1, 4, 3, 0), (1, 4, 2, 0, 2)])
 def test_empty_images(shape):
     seeds = torch.zeros(shape[:1] + shape[2:], dtype=torch.int32)

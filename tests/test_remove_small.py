@@ -16,6 +16,7 @@ def definition(image, min_size):
     return [kept.index(k) + 1 if k in kept else min(k, 0) for k in image.flatten().tolist()]
 
 
+@pytest.mark.usefixtures("device")
 @given(label_maps(), st.integers(-1, 12))
 def test_is_the_definition_and_the_reference(labels, min_size):
     result = operator(labels, min_size)
@@ -23,6 +24,7 @@ def test_is_the_definition_and_the_reference(labels, min_size):
     assert result.flatten(1).tolist() == [definition(image, min_size) for image in labels]
 
 
+@pytest.mark.usefixtures("device")
 def test_gaps_and_large_ids_cost_nothing():
     labels = torch.tensor([[5, 5, -1, 2**30 - 1, 2**30 - 1, 0, 7]])
     assert remove_small(labels, 2).tolist() == [[1, 1, -1, 2, 2, 0, 0]]
@@ -41,17 +43,20 @@ def test_threads_leave_no_trace(threads):
         torch.set_num_threads(before)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("dtype", [*INTEGER_DTYPES, torch.uint32, torch.uint64], ids=str)
 def test_every_dtype(dtype):
     labels = cells((12, 13), 9, gap=0.2)
     assert torch.equal(remove_small(labels.to(dtype), 15), remove_small(labels, 15))
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("shape", [(0, 4, 5), (2, 0, 5), (0, 0), (1, 3, 0, 4)])
 def test_empty(shape):
     assert remove_small(torch.zeros(shape, dtype=torch.int32), 3).shape == shape
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("view", [lambda m: m.mT, lambda m: m[..., ::2], lambda m: m.flip(-1)])
 def test_any_strides(view):
     labels = cells((20, 21), 9)[None]

@@ -23,6 +23,7 @@ def definition(image, distances, depth):
     return [k if k <= 0 or d * radius[k] > depth else 0 for k, d in pixels]
 
 
+@pytest.mark.usefixtures("device")
 @given(label_maps(), st.sampled_from([0.3, 0.8, 2.5]))
 def test_is_the_definition_and_the_reference(labels, depth):
     distance = noise(labels)
@@ -32,6 +33,7 @@ def test_is_the_definition_and_the_reference(labels, depth):
     assert result.flatten(1).tolist() == [definition(*pair, depth) for pair in zip(labels, distance, strict=True)]
 
 
+@pytest.mark.usefixtures("device")
 def test_half_a_pixel_finds_a_blurred_discs_boundary_again():
     y, x = torch.meshgrid(torch.arange(61) - 30, torch.arange(61) - 30, indexing="ij")
     for size in (4.5, 9.5, 25.5):
@@ -41,6 +43,7 @@ def test_half_a_pixel_finds_a_blurred_discs_boundary_again():
         assert torch.equal(trim(swollen, blurred, 0.5), disc)
 
 
+@pytest.mark.usefixtures("device")
 def test_large_ids_and_nan():
     labels = torch.tensor([[[5, 2**30 - 1, 2**30 - 1, -1, 0]]], dtype=torch.int32)
     distance = torch.tensor([[[1.0, 1.0, torch.nan, 0.0, 1.0]]])
@@ -58,6 +61,7 @@ def test_threads_leave_no_trace(threads):
         torch.set_num_threads(before)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_every_dtype_and_strides(dtype):
     labels = cells((20, 30), 9, gap=0.2)[None].int()
@@ -67,6 +71,7 @@ def test_every_dtype_and_strides(dtype):
     assert torch.equal(trim(labels.mT, distance.mT, 1.2), expected.mT)
 
 
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("shape", [(0, 4, 5), (2, 0, 5), (1, 3, 0, 4)])
 def test_empty(shape):
     assert trim(torch.zeros(shape, dtype=torch.int32), torch.zeros(shape), 1.0).shape == shape

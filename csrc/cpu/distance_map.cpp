@@ -4,6 +4,8 @@
 // minimum of (distance along the axis)² + (squared distance so far). A pixel's minimum never lies beyond the ends of
 // the run of its object along the axis, where the distance so far is 0, so runs are treated one by one. Distances are
 // in units of the smallest spacing: with equal spacing all squares are whole numbers, exact up to 4096 pixels.
+#include "distance_map.h"
+
 #include <torch/csrc/stable/library.h>
 
 #include <algorithm>
@@ -13,7 +15,6 @@
 #include <limits>
 
 #include "cpu/objects.h"
-#include "tensor.h"
 
 namespace embedseg {
 namespace {
@@ -41,15 +42,6 @@ void for_each_part(int64_t parts, int64_t pixels_each, const Work& work) {
 
 namespace embedseg {
 namespace {
-
-std::array<float, 3> squared_weights(const std::vector<double>& spacing, const Grid& grid) {
-  std::array<double, 3> lengths = spacing_3d(spacing);
-  if (grid.depth == 1) lengths[0] = lengths[1];  // no distance runs along it
-  const double unit = *std::min_element(lengths.begin(), lengths.end());
-  std::array<float, 3> weights;
-  for (int axis = 0; axis < 3; ++axis) weights[axis] = static_cast<float>(lengths[axis] / unit * lengths[axis] / unit);
-  return weights;
-}
 
 // labels: int32 [B, *spatial]
 Tensor distance_map(const Tensor& strided, std::vector<double> spacing) {

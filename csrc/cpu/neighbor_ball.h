@@ -39,6 +39,9 @@ class Ball {
   // Along each axis, how many offsets are inside, 0 among them.
   const Offset& extent() const { return extent_; }
 
+  // [z, y]: the offsets in x that are inside are those below.
+  const std::vector<int32_t>& widths() const { return widths_; }
+
  private:
   static std::vector<double> squares_below(double distance, double spacing, int64_t size) {
     std::vector<double> squares;
@@ -61,7 +64,7 @@ class Ball {
   }
 
   Offset extent_;
-  std::vector<int32_t> widths_;  // [z, y]: the offsets in x that are inside are those below
+  std::vector<int32_t> widths_;
 };
 
 }  // namespace embedseg

@@ -5,23 +5,12 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <new>
 #include <vector>
 
 #include "embedding.h"
 
 namespace embedseg {
-
-// The type to compute in: double for double, float for everything else.
-template <class T>
-using Compute = std::conditional_t<std::is_same_v<T, double>, double, float>;
-
-// Squared lengths between these neither overflowed nor lost bits to underflow.
-template <class C>
-constexpr C largest_square = std::numeric_limits<C>::max() / 4;
-template <class C>
-constexpr C smallest_square = 4 / std::numeric_limits<C>::max();
 
 // A tile is a few neighbouring pixels of one row: its first pixel's first channel, the strides, how many there are.
 template <class T>

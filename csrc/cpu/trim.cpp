@@ -1,20 +1,12 @@
 // Objects cut back to where the distance map has their boundaries: serves boundary_distance of postprocess.
 #include <torch/csrc/stable/library.h>
 
-#include <cmath>
-#include <numbers>
-
 #include "cpu/objects.h"
+#include "radius.h"
 #include "tensor.h"
 
 namespace embedseg {
 namespace {
-
-// The radius of a disc, or of a ball, of so many pixels.
-double radius(int64_t pixels, bool volume) {
-  const double size = static_cast<double>(pixels);
-  return volume ? std::cbrt(0.75 / std::numbers::pi * size) : std::sqrt(size / std::numbers::pi);
-}
 
 void trim_image(const int32_t* labels, const float* distance, int32_t* out, int64_t pixels, bool volume, double depth) {
   const ObjectPlaces places(labels, pixels);

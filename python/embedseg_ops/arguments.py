@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from embedseg_ops import _C
+
 Array = TypeVar("Array", Tensor, np.ndarray)
 Answer = Callable[[Tensor], Tensor]
 
@@ -15,6 +17,7 @@ INTEGER_DTYPES = {
     torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64,
 }  # fmt: skip
 FLOAT_DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+HAS_CUDA = _C.build_info()["cuda"] is not None
 LARGEST_LABEL = 2**30 - 1
 LARGEST_TABLE = 2**32  # bytes
 
@@ -22,6 +25,7 @@ LARGEST_TABLE = 2**32  # bytes
 def as_tensor(value: Array, name: str) -> Tensor:
     """Return `value` as a tensor that shares its memory where it can."""
     if isinstance(value, Tensor):
+        check_device(value, name)
         return value
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name} must be a torch.Tensor or a numpy.ndarray, got {type(value).__name__}")
@@ -31,6 +35,16 @@ def as_tensor(value: Array, name: str) -> Tensor:
         return torch.from_numpy(writable)
     except TypeError as error:
         raise TypeError(f"{name} has dtype {value.dtype}, which torch does not know") from error
+
+
+def check_device(tensor: Tensor, name: str) -> None:
+    """Raise a RuntimeError for a tensor on a GPU where this build has no kernels for it."""
+    if tensor.device.type == "cuda" and not HAS_CUDA:
+        raise RuntimeError(
+            f"{name} is on {tensor.device}, but this build of embedseg_ops has no CUDA kernels: no nvcc was found when "
+            "it was built. Install nvcc 13.0 and build again with -C cmake.define.EMBEDSEG_CUDA=ON, or move the tensor "
+            "to the CPU"
+        )
 
 
 def answer_like(value: Array, single: bool) -> Answer:
@@ -140,6 +154,7 @@ def check_embedding(embedding: Tensor, name: str = "embedding") -> None:
     """Raise unless `embedding` is a float tensor ``[B, D, H, W]`` or ``[B, D, depth, H, W]`` with D ≥ 1."""
     if not isinstance(embedding, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(embedding).__name__}")
+    check_device(embedding, name)
     if embedding.dtype not in FLOAT_DTYPES:
         raise TypeError(f"{name} must be float16, bfloat16, float32 or float64, got {embedding.dtype}")
     if embedding.ndim not in (4, 5):

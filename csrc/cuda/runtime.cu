@@ -1,6 +1,6 @@
 #include <cuda_runtime_api.h>
 
-#include "cuda/launch.h"
+#include "cuda/stream.h"
 
 namespace embedseg {
 

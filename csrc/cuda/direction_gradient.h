@@ -1,0 +1,22 @@
+// What direction_gradient hands to its kernels.
+#pragma once
+
+#include "cuda/launch.h"
+#include "embedding.h"
+#include "labels.h"
+
+namespace embedseg {
+
+struct GradientTask {
+  EmbeddingView view, output;
+  LabelView labels;
+  const void* rows;           // g, [B, K, D] of the type to compute in
+  const void* weights;        // [B, *spatial] or nullptr
+  const void* weighted_rows;  // h, [B, K, D] or nullptr
+};
+
+// One file for each type: nvcc takes its time.
+template <class T>
+void write_gradient_as(const Device& device, const GradientTask& task);
+
+}  // namespace embedseg

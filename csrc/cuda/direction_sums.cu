@@ -1,0 +1,105 @@
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "cuda/direction_sums.h"
+#include "cuda/direction_sums_task.h"
+#include "cuda/warp.h"
+
+namespace embedseg {
+
+extern template void sum_directions_as<float>(const Device& device, const SumTask& task);
+extern template void sum_directions_as<double>(const Device& device, const SumTask& task);
+extern template void sum_directions_as<c10::Half>(const Device& device, const SumTask& task);
+extern template void sum_directions_as<c10::BFloat16>(const Device& device, const SumTask& task);
+
+namespace {
+
+constexpr int threads = 256;
+
+// As on the CPU: 2^-22 in float; in double as fine as the sum of all pixels leaves room for in 63 bits.
+double fixed_unit(const EmbeddingView& view) {
+  if (view.dtype != ScalarType::Double) return 0x1p-22;
+  const int pixel_bits = std::bit_width(static_cast<uint64_t>(view.batch * view.pixels));
+  return std::ldexp(1.0, std::max(pixel_bits - 62, -51));
+}
+
+// Numbers that are not negative are in the order of their bits.
+template <class C>
+__global__ void find_largest(const C* values, int64_t count, double* largest) {
+  double mine = 0;
+  for (int64_t i = grid_thread(); i < count; i += grid_threads()) {
+    const double value = std::abs(static_cast<double>(values[i]));
+    mine = value > mine ? value : mine;
+  }
+  for (int bits = warp_size / 2; bits > 0; bits /= 2) {
+    const double other = __shfl_xor_sync(whole_warp, mine, bits);
+    mine = other > mine ? other : mine;
+  }
+  static_assert(sizeof(double) == sizeof(long long));
+  long long bits;
+  std::memcpy(&bits, &mine, sizeof bits);
+  if (lane_index() == 0) atomicMax(reinterpret_cast<long long*>(largest), bits);
+}
+
+void find_largest_weight(const Device& device, const EmbeddingView& view, const Tensor& weights, double* largest) {
+  const int64_t count = view.batch * view.pixels;
+  const LaunchShape shape = {std::min<int64_t>(blocks_for(count, threads), 1024), threads};
+  with_compute(compute_dtype(view), [&]<class C>(C*) {
+    device.launch(find_largest<C>, shape, static_cast<const C*>(weights.data_ptr()), count, largest);
+  });
+}
+
+// A warp for each row.
+template <class C>
+__global__ void mean_kernel(const SumView sums, double* directions, C* rounded, double* lengths) {
+  for (int64_t row = grid_thread() / warp_size; row < sums.rows; row += grid_threads() / warp_size) {
+    double square = 0;
+    for (int64_t d = lane_index(); d < sums.dim; d += warp_size) square += sums.sum(row, d) * sums.sum(row, d);
+    const double length = std::sqrt(warp_sum(square));
+    for (int64_t d = lane_index(); d < sums.dim; d += warp_size) {
+      const double direction = length > 0 ? sums.sum(row, d) / length : 0.0;
+      directions[row * sums.dim + d] = direction;
+      rounded[row * sums.dim + d] = static_cast<C>(direction);
+    }
+    if (lane_index() == 0) lengths[row] = length;
+  }
+}
+
+}  // namespace
+
+DirectionSums sum_directions(const Device& device, const EmbeddingView& embedding, const LabelView& labels,
+                             const Tensor* weights) {
+  const int64_t rows = embedding.batch * labels.count, dim = embedding.dim;
+  const int64_t row_size = weights == nullptr ? dim + 1 : 2 * dim + 2;
+  DirectionSums sums = {{}, device.zeros({rows, row_size}, ScalarType::Long), device.zeros({1}, ScalarType::Double)};
+  sums.view = {dim,
+               labels.count,
+               rows,
+               row_size,
+               fixed_unit(embedding),
+               weights != nullptr,
+               data<double>(sums.weight_unit),
+               reinterpret_cast<long long*>(data<int64_t>(sums.table))};
+  if (rows == 0 || embedding.pixels == 0) return sums;
+  SumTask task = {embedding, labels, nullptr, sums.view, 1, false};
+  if (weights != nullptr) {
+    task.weights = weights->data_ptr();
+    find_largest_weight(device, embedding, *weights, data<double>(sums.weight_unit));
+  }
+  with_storage(embedding.dtype, [&]<class T>() { sum_directions_as<T>(device, task); });
+  return sums;
+}
+
+Means find_means(const Device& device, const DirectionSums& sums, ScalarType dtype) {
+  const SumView& view = sums.view;
+  Means means = {device.empty({view.rows, view.dim}, ScalarType::Double), device.empty({view.rows, view.dim}, dtype),
+                 device.empty({view.rows}, ScalarType::Double)};
+  with_compute(dtype, [&]<class C>(C*) {
+    device.launch(mean_kernel<C>, {blocks_for(view.rows * warp_size, threads), threads}, view,
+                  data<double>(means.directions), data<C>(means.rounded), data<double>(means.lengths));
+  });
+  return means;
+}
+
+}  // namespace embedseg

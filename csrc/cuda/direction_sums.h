@@ -1,0 +1,58 @@
+// Per-object sums of directions, S_k, T_k, M_k and W_k of SPEC, in one read of the embedding; and what follows from
+// them for an object. As on the CPU (cpu/direction_sums.h), sums are integers: no order of the pixels, no number of
+// blocks changes a bit of them.
+#pragma once
+
+#include "cuda/launch.h"
+#include "embedding.h"
+#include "labels.h"
+
+namespace embedseg {
+
+// On the device; handed to kernels as it is.
+struct SumView {
+  int64_t dim, objects, rows, row_size;  // rows: images × objects
+  double unit;
+  bool weighted;
+  const double* weight_unit;  // the largest weight
+  long long* table;           // [rows, row_size]: S (dim), M, and with weights T (dim), W
+
+  __device__ long long count(int64_t row) const { return table[row * row_size + dim]; }
+  __device__ double sum(int64_t row, int64_t d) const { return unit * static_cast<double>(table[row * row_size + d]); }
+  __device__ double weighted_sum(int64_t row, int64_t d) const {
+    return unit * *weight_unit * static_cast<double>(table[row * row_size + dim + 1 + d]);
+  }
+  __device__ double total_weight(int64_t row) const { return weighted_sum(row, dim); }
+};
+
+struct DirectionSums {
+  SumView view;
+  Tensor table, weight_unit;
+};
+
+// weights: float32 or float64 as the computation asks, contiguous, one a pixel; or nullptr
+DirectionSums sum_directions(const Device& device, const EmbeddingView& embedding, const LabelView& labels,
+                             const Tensor* weights);
+
+struct Means {
+  Tensor directions;  // u_k, float64 [rows, dim]; zero where ‖S_k‖ is
+  Tensor rounded;     // the same in the type to compute in
+  Tensor lengths;     // ‖S_k‖, float64 [rows]
+};
+
+// dtype: float32 or float64
+Means find_means(const Device& device, const DirectionSums& sums, ScalarType dtype);
+
+// The type to compute in.
+inline ScalarType compute_dtype(const EmbeddingView& view) {
+  return view.dtype == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
+}
+
+// Calls body with a null pointer to the type to compute in.
+template <class Body>
+void with_compute(ScalarType dtype, const Body& body) {
+  if (dtype == ScalarType::Double) return body(static_cast<double*>(nullptr));
+  body(static_cast<float*>(nullptr));
+}
+
+}  // namespace embedseg

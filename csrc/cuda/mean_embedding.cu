@@ -1,0 +1,37 @@
+// Mean embedding: the direction of the sum of an object's directions. SPEC, Mean embedding.
+#include "cuda/direction_sums.h"
+#include "cuda/warp.h"
+
+namespace embedseg {
+namespace {
+
+constexpr int threads = 256;
+
+template <class C>
+__global__ void write_counts(const SumView sums, const double* exact_lengths, int64_t* counts, C* lengths) {
+  for (int64_t row = grid_thread(); row < sums.rows; row += grid_threads()) {
+    counts[row] = sums.count(row);
+    lengths[row] = static_cast<C>(exact_lengths[row]);
+  }
+}
+
+// embedding: [B, D, *spatial]; labels: any integer dtype [B, *spatial], contiguous; lengths: ‖S_k‖
+std::tuple<Tensor, Tensor, Tensor> mean_embedding(const Tensor& embedding, const Tensor& labels, int64_t num_objects) {
+  const Device device(embedding);
+  const EmbeddingView view = view_of(embedding);
+  const ScalarType dtype = compute_dtype(view);
+  const DirectionSums sums = sum_directions(device, view, view_of_labels(labels, num_objects), nullptr);
+  const Means means = find_means(device, sums, dtype);
+  Tensor counts = device.empty({view.batch, num_objects}, ScalarType::Long);
+  Tensor lengths = device.empty({view.batch, num_objects}, dtype);
+  with_compute(dtype, [&]<class C>(C*) {
+    device.launch(write_counts<C>, {blocks_for(sums.view.rows, threads), threads}, sums.view,
+                  data<double>(means.lengths), data<int64_t>(counts), data<C>(lengths));
+  });
+  return {torch::stable::reshape(means.rounded, {view.batch, num_objects, view.dim}), counts, lengths};
+}
+
+}  // namespace
+}  // namespace embedseg
+
+EMBEDSEG_CUDA_OPERATOR(mean_embedding)

@@ -33,16 +33,8 @@ class Device {
  public:
   explicit Device(const Tensor& on_it) : like_(on_it) {}
 
-  Tensor empty(const std::vector<int64_t>& size, ScalarType dtype) const {
-    Tensor tensor = embedseg::empty(size, dtype, like_);
-    std::memset(tensor.data_ptr(), 0x5a, tensor.numel() * tensor.element_size());
-    return tensor;
-  }
-  Tensor zeros(const std::vector<int64_t>& size, ScalarType dtype) const {
-    Tensor tensor = embedseg::empty(size, dtype, like_);
-    std::memset(tensor.data_ptr(), 0, tensor.numel() * tensor.element_size());
-    return tensor;
-  }
+  Tensor empty(const std::vector<int64_t>& size, ScalarType dtype) const { return filled(size, dtype, 0x5a); }
+  Tensor zeros(const std::vector<int64_t>& size, ScalarType dtype) const { return filled(size, dtype, 0); }
 
   Tensor upload(const std::vector<int32_t>& values) const {
     Tensor tensor = empty({static_cast<int64_t>(values.size())}, ScalarType::Int);
@@ -67,6 +59,13 @@ class Device {
   int processors() const { return 2; }
 
  private:
+  Tensor filled(const std::vector<int64_t>& size, ScalarType dtype, int byte) const {
+    Tensor tensor = embedseg::empty(size, dtype, like_);
+    const size_t bytes = tensor.numel() * tensor.element_size();
+    if (bytes > 0) std::memset(tensor.data_ptr(), byte, bytes);
+    return tensor;
+  }
+
   const Tensor& like_;
 };
 

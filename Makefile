@@ -4,7 +4,7 @@ RUN = $(VENV)/bin
 TORCH ?= torch==2.13.0
 SANITIZE = build/sanitize
 
-.PHONY: demo test install develop lint format bench compare figures audit sanitize two-torches gpu registers clean
+.PHONY: demo test install wheel develop lint format bench compare figures audit sanitize two-torches gpu registers clean
 
 demo: install  ## segment real nuclei with the weights that come along, say how well, and draw them into demo/
 	$(RUN)/pip install --quiet --no-deps stardist
@@ -23,6 +23,10 @@ $(RUN)/python:
 
 install: $(RUN)/python
 	$(RUN)/pip install --quiet --no-build-isolation .
+
+wheel: $(RUN)/python  ## into dist/, with CUDA kernels for every architecture: takes a while
+	$(RUN)/pip wheel --no-build-isolation --no-deps --wheel-dir dist \
+		-C cmake.define.EMBEDSEG_CUDA_ARCHITECTURES=RELEASE .
 
 develop: $(RUN)/python  ## an editable install that rebuilds on import
 	$(RUN)/pip install --no-build-isolation -e ".[test,lint]"

@@ -34,6 +34,7 @@ DEVIATIONS = {
     "smallest seed": ("min_seed_size",),
     "smallest object": ("min_object_size",),
     "competing background": ("background_threshold", "max_distance"),
+    "boundary distance": ("boundary_distance",),
 }
 
 

@@ -8,9 +8,20 @@ if(NOT EMBEDSEG_CUDA STREQUAL OFF)
   endif()
 endif()
 
+set(cuda_architectures "${EMBEDSEG_CUDA_ARCHITECTURES}")
+if(cuda_architectures STREQUAL RELEASE)
+  set(cuda_architectures 80-real 86-real 89-real 90-real 100-real 120) # 120 without -real adds PTX for newer ones
+elseif(NOT cuda_architectures)
+  execute_process(COMMAND nvidia-smi -L RESULT_VARIABLE no_gpu OUTPUT_QUIET ERROR_QUIET)
+  set(cuda_architectures native)
+  if(no_gpu)
+    set(cuda_architectures 80)
+  endif()
+endif()
+
 if(cuda_found)
   enable_language(CUDA)
-  set_target_properties(_C PROPERTIES CUDA_ARCHITECTURES "${EMBEDSEG_CUDA_ARCHITECTURES}"
+  set_target_properties(_C PROPERTIES CUDA_ARCHITECTURES "${cuda_architectures}"
     CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static)
   file(GLOB cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/cuda/*.cu)
   target_sources(_C PRIVATE ${cuda_sources})

@@ -14,7 +14,10 @@ STABLE_TORCH_LIBRARY(embedseg_ops, m) {
   m.def("neighbor_pairs(Tensor labels, float distance, bool background, float[] spacing) -> Tensor");
   m.def("distance_map(Tensor labels, float[] spacing) -> Tensor");
   m.def("connected_components(Tensor mask) -> Tensor");
-  m.def("propagate(Tensor embedding, Tensor seeds, float max_distance, Tensor? background) -> Tensor");
-  m.def("remove_small(Tensor labels, int min_size) -> Tensor");
-  m.def("trim(Tensor labels, Tensor distance, float depth) -> Tensor");
+  // largest: no label is above it; given, no device has to be asked for the largest one.
+  m.def(
+      "propagate(Tensor embedding, Tensor seeds, float max_distance, Tensor? background, int? largest=None)"
+      " -> Tensor");
+  m.def("remove_small(Tensor labels, int min_size, int? largest=None) -> Tensor");
+  m.def("trim(Tensor labels, Tensor distance, float depth, int? largest=None) -> Tensor");
 }

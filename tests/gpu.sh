@@ -12,7 +12,7 @@ print(torch.cuda.get_device_name(), info)
 CHECK
 "$python" -m pytest -q
 small=(-q -p no:cacheprovider -k "gpu and (2d or 3d or empty or ties or any_strides)"
-  tests/test_{mean_embedding,embedding_loss,neighbor_pairs,distance_map,connected_components,propagate,postprocess,remove_small}.py)
+  tests/test_{mean_embedding,embedding_loss,neighbor_pairs,distance_map,connected_components,propagate,postprocess,remove_small,trim}.py)
 for tool in memcheck racecheck; do
   compute-sanitizer --tool "$tool" --target-processes all --error-exitcode 1 "$python" -m pytest "${small[@]}"
 done

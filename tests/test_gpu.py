@@ -55,6 +55,19 @@ def test_work_goes_to_the_current_stream():
     assert_same_as_cpu(results)
 
 
+def test_postprocessing_is_captured_in_a_graph():
+    embedding, _, distance = prediction()
+    options = {"min_seed_size": 2, "min_object_size": 5, "boundary_distance": 0.3, "max_objects": 200}
+    expected = embedseg_ops.postprocess(embedding, distance, **options)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = embedseg_ops.postprocess(embedding, distance, **options)
+    for _ in range(2):
+        graph.replay()
+    assert torch.equal(found, expected)
+    assert torch.equal(expected.cpu(), embedseg_ops.postprocess(embedding.cpu(), distance.cpu(), **options))
+
+
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one GPU")
 def test_a_second_device():
     results = train_and_segment(*prediction(device="cuda:1"))

@@ -31,6 +31,8 @@ def prediction(labels, noise=0.2):
         {"min_seed_size": 4, "min_object_size": 30},
         {"max_distance": 0.8, "background_threshold": 0.1},
         {"boundary_distance": 1.2},
+        {"max_objects": 5, "min_seed_size": 2, "min_object_size": 9, "boundary_distance": 0.5},
+        {"max_objects": 900, "background_threshold": 0.1},
     ],
     ids=str,
 )
@@ -130,9 +132,10 @@ BAD_INPUTS = [
     (ValueError, "max_distance must be finite, got inf", {"max_distance": float("inf")}),
     (TypeError, "max_distance must be a number, got list", {"max_distance": [0.3]}),
     (ValueError, "background_threshold must be finite", {"background_threshold": float("nan")}),
+    (ValueError, "max_objects must be at least 1", {"max_objects": 0}),
     (ValueError, "boundary_distance must be 0", {"boundary_distance": -0.5}),
     (ValueError, "seed_smoothing must be 0", {"seed_smoothing": -1}),
-    (ValueError, "min_seed_size must be at least 1 pixel, got 0", {"min_seed_size": 0}),
+    (ValueError, "min_seed_size must be at least 1, got 0", {"min_seed_size": 0}),
     (TypeError, "min_object_size must be an integer, got float", {"min_object_size": 2.5}),
 ]
 

@@ -113,7 +113,7 @@ Tensor with_background(const Tensor& seeds, const Tensor& background, int32_t ob
 
 // embedding: [B, D, *spatial]; seeds: int32 [B, *spatial], contiguous; background: bool, like seeds
 Tensor propagate(const Tensor& embedding, const Tensor& seeds, double max_distance,
-                 const std::optional<Tensor>& background) {
+                 const std::optional<Tensor>& background, std::optional<int64_t> /*largest*/) {
   const Grid grid = grid_of(seeds);
   const int32_t* seed = data<int32_t>(seeds);
   const int64_t largest = largest_label(seed, grid.batch * grid.pixels());

@@ -27,7 +27,7 @@ void remove_small_in_image(const int32_t* labels, int32_t* out, int64_t pixels, 
 }
 
 // labels: int32 [B, *spatial]
-Tensor remove_small(const Tensor& strided, int64_t min_size) {
+Tensor remove_small(const Tensor& strided, int64_t min_size, std::optional<int64_t> /*largest*/) {
   const Tensor labels = torch::stable::contiguous(strided);
   const Tensor out = empty_like(labels, ScalarType::Int);
   const Grid grid = grid_of(labels);

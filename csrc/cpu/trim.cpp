@@ -20,7 +20,8 @@ void trim_image(const int32_t* labels, const float* distance, int32_t* out, int6
 }
 
 // labels: int32 [B, *spatial]; distance: float32, likewise
-Tensor trim(const Tensor& strided_labels, const Tensor& strided_distance, double depth) {
+Tensor trim(const Tensor& strided_labels, const Tensor& strided_distance, double depth,
+            std::optional<int64_t> /*largest*/) {
   const Tensor labels = torch::stable::contiguous(strided_labels);
   const Tensor distance = torch::stable::contiguous(strided_distance);
   const Tensor out = empty_like(labels, ScalarType::Int);

@@ -61,7 +61,9 @@ struct CompactLabels {
 };
 
 // The labels as they are, unless a table for all ids would dwarf the image; then in the same order without gaps.
-inline CompactLabels compact(const Device& device, const Tensor& labels) {
+// Waits for the device unless the largest label is known.
+inline CompactLabels compact(const Device& device, const Tensor& labels, std::optional<int64_t> largest = {}) {
+  if (largest) return {labels, *largest + 1, grid_of(labels)};
   constexpr int64_t always_affordable = 1 << 16;
   const int64_t row_size = int64_t{largest_label(device, labels)} + 1, count = labels.numel();
   if (row_size <= std::max(grid_of(labels).pixels(), always_affordable)) return {labels, row_size, grid_of(labels)};

@@ -24,12 +24,12 @@ Tensor with_background(const Device& device, const Tensor& seeds, const Tensor& 
 
 // embedding: [B, D, *spatial]; seeds: int32 [B, *spatial], contiguous; background: bool, like seeds
 Tensor propagate(const Tensor& embedding, const Tensor& seeds, double max_distance,
-                 const std::optional<Tensor>& background) {
+                 const std::optional<Tensor>& background, std::optional<int64_t> known_largest) {
   const Device device(embedding);
   const Tensor result = empty_like(seeds, ScalarType::Int);
   if (seeds.numel() == 0) return result;
   const EmbeddingView view = view_of(embedding);
-  const int64_t largest = largest_label(device, seeds);
+  const int64_t largest = known_largest ? *known_largest : largest_label(device, seeds);
   const int64_t objects = largest + (background ? 2 : 1);
   const Tensor labels = background ? with_background(device, seeds, *background, largest + 1) : seeds;
   const DirectionSums sums = sum_directions(device, view, view_of_labels(labels, objects, false), nullptr);

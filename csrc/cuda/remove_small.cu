@@ -29,14 +29,14 @@ __global__ void write_new_ids(const int32_t* labels, int64_t pixels, int64_t all
 }
 
 // labels: int32 [B, *spatial]
-Tensor remove_small(const Tensor& strided, int64_t min_size) {
+Tensor remove_small(const Tensor& strided, int64_t min_size, std::optional<int64_t> largest) {
   const Device device(strided);
   const Tensor labels = torch::stable::contiguous(strided);
   const Tensor out = empty_like(labels, ScalarType::Int);
   const Grid grid = grid_of(labels);
   const int64_t all = labels.numel();
   if (all == 0) return out;
-  const CompactLabels compacted = compact(device, labels);
+  const CompactLabels compacted = compact(device, labels, largest);
   const int64_t size = compacted.row_size;
   const Tensor counts = count_pixels(device, compacted);
   const Tensor new_ids = device.zeros({grid.batch, size}, ScalarType::Int);

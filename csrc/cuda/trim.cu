@@ -25,14 +25,15 @@ __global__ void trim_labels(const int32_t* labels, const float* distance, int64_
 }
 
 // labels: int32 [B, *spatial]; distance: float32, likewise
-Tensor trim(const Tensor& strided_labels, const Tensor& strided_distance, double depth) {
+Tensor trim(const Tensor& strided_labels, const Tensor& strided_distance, double depth,
+            std::optional<int64_t> largest) {
   const Device device(strided_labels);
   const Tensor labels = torch::stable::contiguous(strided_labels);
   const Tensor distance = torch::stable::contiguous(strided_distance);
   const Tensor out = empty_like(labels, ScalarType::Int);
   const int64_t all = labels.numel();
   if (all == 0) return out;
-  const CompactLabels compacted = compact(device, labels);
+  const CompactLabels compacted = compact(device, labels, largest);
   const Tensor counts = count_pixels(device, compacted);
   const Trim task = {data<int32_t>(compacted.labels), data<int32_t>(counts), compacted.row_size,
                      compacted.grid.pixels(),         labels.dim() == 4,     depth};

@@ -138,7 +138,7 @@ def check_size(value: int, name: str) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
     if value < 1:
-        raise ValueError(f"{name} must be at least 1 pixel, got {value}")
+        raise ValueError(f"{name} must be at least 1, got {value}")
     return int(value)
 
 

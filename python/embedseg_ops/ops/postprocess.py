@@ -2,7 +2,7 @@
 
 import torch
 
-from embedseg_ops.arguments import Array, as_image_batch, check_finite, check_sigma, check_size
+from embedseg_ops.arguments import Array, as_image_batch, check_finite, check_sigma, check_size, values_are_known
 from embedseg_ops.ops import remove_small  # noqa: F401  # its fake kernel, for torch.compile
 from embedseg_ops.ops.propagate import grow
 from embedseg_ops.ops.trim import trim
@@ -20,6 +20,7 @@ def postprocess(
     min_object_size: int = 1,
     background_threshold: float | None = None,
     boundary_distance: float = 0.0,
+    max_objects: int | None = None,
 ) -> Array:
     """Segment the objects that a network's embedding and distance map show. The defaults are the paper's.
 
@@ -42,6 +43,8 @@ def postprocess(
         boundary_distance: pixels less deep than this in their object, in pixels, become background. The depth is
             `distance` times the radius of a disc (ball) of the object's size: where an embedding turns only gradually
             from the background's to the object's, the distance knows the boundary better. 0 is off.
+        max_objects: of more seeds than this in an image, those later in raster order do not grow. Given, a GPU works
+            without waiting for the number of seeds, and the call can be captured in a CUDA graph. None: no limit.
 
     Returns:
         int32 labels in the shape of `distance`: 0 background, 1, 2, … objects, in the raster order of the seeds;
@@ -60,6 +63,8 @@ def postprocess(
     sigma = check_sigma(seed_smoothing, "seed_smoothing")
     min_seed_size = check_size(min_seed_size, "min_seed_size")
     min_object_size = check_size(min_object_size, "min_object_size")
+    if max_objects is not None:
+        max_objects = check_size(max_objects, "max_objects")
     boundary_distance = check_sigma(boundary_distance, "boundary_distance")
 
     if background_threshold is not None:
@@ -67,12 +72,17 @@ def postprocess(
 
     smooth = gaussian(distance, sigma) if sigma > 0 else distance
     seeds = torch.ops.embedseg_ops.connected_components(smooth > seed_threshold)
+    largest = max_objects
+    if max_objects is not None:
+        seeds = torch.where(seeds > max_objects, 0, seeds)
+    elif seeds.is_cuda and seeds.numel() > 0 and values_are_known(seeds):
+        largest = int(seeds.amax())  # asked for once; each operator would ask again
     if min_seed_size > 1:
-        seeds = torch.ops.embedseg_ops.remove_small(seeds, min_seed_size)
+        seeds = torch.ops.embedseg_ops.remove_small(seeds, min_seed_size, largest)
     background = None if background_threshold is None else distance <= background_threshold
-    labels = grow(embedding, seeds, max_distance, background)
+    labels = grow(embedding, seeds, max_distance, background, largest)
     if boundary_distance > 0:
-        labels = trim(labels, distance, boundary_distance)
+        labels = trim(labels, distance, boundary_distance, largest)
     if min_object_size > 1:
-        labels = torch.ops.embedseg_ops.remove_small(labels, min_object_size)
+        labels = torch.ops.embedseg_ops.remove_small(labels, min_object_size, largest)
     return answer(labels)

@@ -70,13 +70,17 @@ def check_background(background: Array, seeds: Tensor) -> Tensor:
     return mask.contiguous()
 
 
-def grow(embedding: Tensor, seeds: Tensor, max_distance: float, background: Tensor | None = None) -> Tensor:
-    """Call the operator: int32 seeds and bool background ``[B, *spatial]``, contiguous."""
-    return torch.ops.embedseg_ops.propagate(embedding.detach(), seeds, max_distance, background)
+def grow(
+    embedding: Tensor, seeds: Tensor, max_distance: float, background: Tensor | None = None, largest: int | None = None
+) -> Tensor:
+    """Call the operator: int32 seeds, at most `largest`, and bool background ``[B, *spatial]``, contiguous."""
+    return torch.ops.embedseg_ops.propagate(embedding.detach(), seeds, max_distance, background, largest)
 
 
 @torch.library.register_fake("embedseg_ops::propagate")
-def _(embedding: Tensor, seeds: Tensor, max_distance: float, background: Tensor | None) -> Tensor:
+def _(
+    embedding: Tensor, seeds: Tensor, max_distance: float, background: Tensor | None, largest: int | None = None
+) -> Tensor:
     return seeds.new_empty(seeds.shape)
 
 

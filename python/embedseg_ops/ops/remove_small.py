@@ -36,7 +36,7 @@ def remove_small(labels: Array, min_size: int) -> Array:
 
 
 @torch.library.register_fake("embedseg_ops::remove_small")
-def _(labels: Tensor, min_size: int) -> Tensor:
+def _(labels: Tensor, min_size: int, largest: int | None = None) -> Tensor:
     return labels.new_empty(labels.shape, dtype=torch.int32)
 
 

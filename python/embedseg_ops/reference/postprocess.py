@@ -21,6 +21,7 @@ def postprocess(
     min_object_size: int = 1,
     background_threshold: float | None = None,
     boundary_distance: float = 0.0,
+    max_objects: int | None = None,
 ) -> Tensor:
     """Segment ``[B, D, *spatial]`` and ``[B, *spatial]``; as :func:`embedseg_ops.postprocess`."""
     background = None if background_threshold is None else distance <= background_threshold
@@ -29,7 +30,10 @@ def postprocess(
         smooth = torch.stack(
             [torch.from_numpy(ndimage.gaussian_filter(image.numpy(), seed_smoothing)) for image in distance]
         )
-    seeds = remove_small(connected_components(smooth > seed_threshold), min_seed_size)
+    seeds = connected_components(smooth > seed_threshold)
+    if max_objects is not None:
+        seeds = torch.where(seeds > max_objects, 0, seeds)
+    seeds = remove_small(seeds, min_seed_size)
     labels = propagate(embedding, seeds, max_distance, background)
     if boundary_distance > 0:
         labels = trim(labels, distance, boundary_distance)

@@ -9,8 +9,6 @@ import dataclasses
 import json
 from pathlib import Path
 
-import torch
-
 from benchmarks.nuclei import predict_folder, score, table
 from embedseg_ops.data import Sample, load_folder
 from embedseg_ops.inference import shipped_model
@@ -40,8 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name, changes in variants().items():
         model = train(options.out / name.replace(" ", "-"), settings, changes, samples, options.steps)
         network, found = load_model(model)
-        with torch.no_grad():
-            scores[name] = score(predict_folder(options.data / "val", network, found), settings.postprocess)
+        scores[name] = score(predict_folder(options.data / "val", network, found), settings.postprocess)
         print(table(scores), flush=True)
     if options.json:
         options.json.write_text(json.dumps({"steps": options.steps, "scores": scores}, indent=2) + "\n")

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
 import embedseg_ops
-from embedseg_ops.data import load_folder
+from embedseg_ops.data import Sample, load_folder
+from embedseg_ops.evaluation import area_ratio
 from embedseg_ops.inference import choose_device, predict_network, shipped_model
 from embedseg_ops.metrics import average_precision
-from embedseg_ops.weights import load_model
+from embedseg_ops.models import EmbeddingModel
+from embedseg_ops.weights import Settings, load_model
 
 
 class Output(NamedTuple):
@@ -55,12 +56,13 @@ def main(arguments: list[str] | None = None) -> None:
         options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def predict_folder(folder: Path, network, settings) -> list[Output]:
-    samples = load_folder(folder, settings.percentiles, settings.spatial_dims, settings.channels)
-    return [
-        Output(sample.labels.numpy(), *predict_network(sample.image, network))
-        for sample in tqdm(samples, desc="network", unit="image")
-    ]
+def predict_folder(folder: Path, network: EmbeddingModel, settings: Settings) -> list[Output]:
+    return predict_samples(load_folder(folder, settings.percentiles, settings.spatial_dims, settings.channels), network)
+
+
+def predict_samples(samples: list[Sample], network: EmbeddingModel) -> list[Output]:
+    bar = tqdm(samples, desc="network", unit="image")
+    return [Output(sample.labels.numpy(), *predict_network(sample.image, network)) for sample in bar]
 
 
 def configurations(chosen: dict[str, float]) -> dict[str, dict[str, float]]:
@@ -81,11 +83,10 @@ def score(outputs: list[Output], options: dict[str, float]) -> dict[str, object]
 
 def score_labels(truth: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, object]:
     precision = average_precision(truth, labels)
-    areas = [sum(int((image > 0).sum()) for image in images) for images in (labels, truth)]
     return {
         "AP": dict(zip(map(str, precision.thresholds), precision.values.round(4).tolist(), strict=True)),
         "mean AP": round(precision.mean, 4),
-        "area ratio": round(areas[0] / max(areas[1], 1), 4),
+        "area ratio": round(area_ratio(truth, labels) or 0.0, 4),
     }
 
 
@@ -101,5 +102,4 @@ def table(scores: dict[str, dict]) -> str:
 
 
 if __name__ == "__main__":
-    torch.set_grad_enabled(False)
     main()

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 import embedseg_ops
-from benchmarks.nuclei import Output, predict_folder
+from benchmarks.nuclei import Output, predict_samples
 from benchmarks.paper.runs import write_json
 from embedseg_ops import figures
 from embedseg_ops.data import load_folder
@@ -33,14 +33,13 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     network, settings = load_model(options.model)
-    with torch.no_grad():
-        outputs = predict_folder(options.folder, network, settings)
+    samples = load_folder(options.folder, settings.percentiles, settings.spatial_dims, settings.channels)
+    outputs = predict_samples(samples, network)
     rows = inconsistency(outputs)
     write_json(options.out / "fig4.json", rows)
     for row in rows:
         print(f"depth {row['depth']:>4} px: {row['pixels']:>8} pixels, mean distance {row['mean']:.3f}, "
               f"beyond {LIMIT}: {row['beyond']:.1%}")  # fmt: skip
-    samples = load_folder(options.folder, settings.percentiles)
     most = sorted(range(len(outputs)), key=lambda i: -len(np.unique(outputs[i].truth)))[: options.shown]
     for rank, i in enumerate(most, 1):
         picture = panel(samples[i].image[0].numpy(), outputs[i], settings.postprocess)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from skimage.util import view_as_blocks
 from tqdm import tqdm
 
 import embedseg_ops
 from benchmarks.nuclei import Output, predict_folder, score_labels, table
 from benchmarks.paper.runs import write_json
+from benchmarks.scene import most_crowded
 from embedseg_ops.axes import align_axes, label_by_axes
 from embedseg_ops.inference import shipped_model
 from embedseg_ops.ops.remove_small import remove_small
@@ -35,8 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     torch.set_num_threads(1)
     network, settings = load_model(options.model)
-    with torch.no_grad():
-        outputs = predict_folder(options.folder, network, settings)
+    outputs = predict_folder(options.folder, network, settings)
     rotation = align_axes(torch.cat([one.embedding.flatten(2)[..., ::7] for one in outputs], 2)[..., None])
     axes = axis_ways(settings.postprocess, rotation)
     propagate = {
@@ -85,12 +84,9 @@ def crops(outputs: list[Output], count: int) -> list[Output]:
     """The crops with the most objects, one an image at most."""
     found = []
     for one in outputs:
-        height, width = (size // CROP * CROP for size in one.truth.shape)
-        blocks = view_as_blocks(one.truth[:height, :width], (CROP, CROP))
-        objects = [(len(np.unique(blocks[place])), place) for place in np.ndindex(blocks.shape[:2])]
-        most, (row, column) = max(objects)
-        view = (slice(row * CROP, (row + 1) * CROP), slice(column * CROP, (column + 1) * CROP))
-        found.append((most, Output(one.truth[view], one.embedding[(..., *view)], one.distance[(..., *view)])))
+        view = (..., *most_crowded(one.truth, CROP))
+        crop = Output(one.truth[view], one.embedding[view], one.distance[view])
+        found.append((len(np.unique(crop.truth)), crop))
     return [one for _, one in sorted(found, key=lambda item: -item[0])[:count]]
 
 

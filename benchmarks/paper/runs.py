@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from benchmarks.nuclei import Output, score_labels
+from benchmarks.nuclei import Output, predict_samples, score_labels
 from benchmarks.paper.methods import Method, MethodTrainer
 from embedseg_ops.data import Sample, load_folder
-from embedseg_ops.inference import predict_network
 from embedseg_ops.training import Options, Trainer
 from embedseg_ops.weights import Settings, load_model
 
@@ -66,11 +65,8 @@ def train_method(out: Path, data: Data, budget: Budget, method: Method, seed: in
     return network.eval()
 
 
-@torch.no_grad()
 def embedding_outputs(model: Path, samples: list[Sample]) -> list[Output]:
-    network, _ = load_model(model)
-    bar = tqdm(samples, desc="network", unit="image")
-    return [Output(sample.labels.numpy(), *predict_network(sample.image, network)) for sample in bar]
+    return predict_samples(samples, load_model(model)[0])
 
 
 @torch.no_grad()

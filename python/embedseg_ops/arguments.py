@@ -142,7 +142,7 @@ def check_size(value: int, name: str) -> int:
     return int(value)
 
 
-def check_sigma(value: float, name: str) -> float:
+def check_not_negative(value: float, name: str) -> float:
     """Raise unless `value` is a finite number, 0 or above; return it as a float."""
     number = check_finite(value, name)
     if number < 0:

@@ -71,7 +71,6 @@ def summarize(names: Sequence[str], truth: list[np.ndarray], prediction: list[np
     precision = result.average_precision
     true = precision.true_positives[:, 0] + precision.false_negatives[:, 0]
     predicted = precision.true_positives[:, 0] + precision.false_positives[:, 0]
-    areas = [sum(int((labels > 0).sum()) for labels in maps) for maps in (truth, prediction)]
     return {
         "images": len(names),
         "thresholds": precision.thresholds.tolist(),
@@ -82,10 +81,16 @@ def summarize(names: Sequence[str], truth: list[np.ndarray], prediction: list[np
         "FBD": result.foreground_dice,
         "DiC": result.difference_in_count,
         "|DiC|": result.absolute_difference_in_count,
-        "area ratio": areas[1] / areas[0] if areas[0] else None,
+        "area ratio": area_ratio(truth, prediction),
         "image objects": dict(zip(names, zip(true.tolist(), predicted.tolist(), strict=True), strict=True)),
         "image mean AP": dict(zip(names, precision.per_image.mean(1).tolist(), strict=True)),
     }
+
+
+def area_ratio(truth: list[np.ndarray], prediction: list[np.ndarray]) -> float | None:
+    """Return the area of all predicted objects over that of all true ones; None where there are none of those."""
+    true, predicted = (sum(int((labels > 0).sum()) for labels in maps) for maps in (truth, prediction))
+    return predicted / true if true else None
 
 
 def table(summary: dict[str, Any], worst: int = 5) -> str:

@@ -39,11 +39,9 @@ def html_report(
         images: what to draw on, ``[C, *spatial]``; None: black.
         pictures: how many images to show, the worst first.
     """
-    precisions = summary["image mean AP"]
-    order = sorted(range(len(truth)), key=lambda i: list(precisions.values())[i])[:pictures]
+    order = sorted(enumerate(summary["image mean AP"].items()), key=lambda item: item[1][1])[:pictures]
     shown = [
-        figure(name, summary, truth[i], prediction[i], None if images is None else images[i])
-        for i, name in ((i, list(precisions)[i]) for i in order)
+        figure(name, summary, truth[i], prediction[i], None if images is None else images[i]) for i, (name, _) in order
     ]
     key = "".join(
         f'<span style="color:{colour}">■</span> {word} ' for colour, word in

@@ -2,7 +2,7 @@
 
 import torch
 
-from embedseg_ops.arguments import Array, as_image_batch, check_finite, check_sigma, check_size, values_are_known
+from embedseg_ops.arguments import Array, as_image_batch, check_finite, check_not_negative, check_size, values_are_known
 from embedseg_ops.ops import remove_small  # noqa: F401  # its fake kernel, for torch.compile
 from embedseg_ops.ops.propagate import grow
 from embedseg_ops.ops.trim import trim
@@ -60,12 +60,12 @@ def postprocess(
         raise TypeError(f"distance must be a float, got {distance.dtype}")
     seed_threshold = check_finite(seed_threshold, "seed_threshold")
     max_distance = check_finite(max_distance, "max_distance")
-    sigma = check_sigma(seed_smoothing, "seed_smoothing")
+    sigma = check_not_negative(seed_smoothing, "seed_smoothing")
     min_seed_size = check_size(min_seed_size, "min_seed_size")
     min_object_size = check_size(min_object_size, "min_object_size")
     if max_objects is not None:
         max_objects = check_size(max_objects, "max_objects")
-    boundary_distance = check_sigma(boundary_distance, "boundary_distance")
+    boundary_distance = check_not_negative(boundary_distance, "boundary_distance")
 
     if background_threshold is not None:
         background_threshold = check_finite(background_threshold, "background_threshold")

@@ -78,7 +78,7 @@ class Cellpose:
     def __init__(self, labels: np.ndarray, flow_threshold: float) -> None:
         from cellpose import dynamics
 
-        self.flows = 5 * dynamics.masks_to_flows(labels)  # in the network's unit
+        self.flows = 5 * dynamics.masks_to_flows(labels).astype(np.float32)  # in the network's unit
         self.logits = np.where(labels > 0, 6, -6).astype(np.float32)
         self.flow_threshold = flow_threshold
 

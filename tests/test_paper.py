@@ -1,11 +1,13 @@
 """The scripts that reproduce the paper, on small inputs."""
 
+import importlib
 import json
 
 import numpy as np
 import pytest
 import tifffile
 import torch
+from benchmarks.harness import can_import
 from benchmarks.nuclei import Output
 from benchmarks.paper import competitors, fig1, fig4, methods, outlook, table1, table2
 from PIL import Image
@@ -61,22 +63,39 @@ def test_stardist_gives_the_truth_back():
     assert average_precision(labels.numpy(), found, [0.5]).mean > 0.9
 
 
-@pytest.mark.parametrize("name", ["ThreeLabels", "StarDist"])
-def test_methods_train(name, tmp_path):
-    if name == "StarDist":
-        pytest.importorskip("stardist.geometry")
+def test_mask_rcnn_is_told_of_every_object():
+    mask_rcnn = pytest.importorskip("benchmarks.paper.mask_rcnn", reason="torchvision is not installed")
+    labels = torch.zeros(6, 8, dtype=torch.int32)
+    labels[1:3, 2:7], labels[4, 0] = 5, 2
+    told = mask_rcnn.target(labels)
+    assert told["boxes"].tolist() == [[0, 4, 1, 5], [2, 1, 7, 3]]
+    assert torch.equal(told["masks"], torch.stack([labels == 2, labels == 5]).to(torch.uint8))
+    assert mask_rcnn.target(torch.zeros(4, 4, dtype=torch.int32))["boxes"].shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "needs"),
+    [
+        ("methods", "ThreeLabels", "torch"),
+        ("methods", "StarDist", "stardist.geometry"),
+        ("mask_rcnn", "MaskRCNN", "torchvision"),
+    ],
+)
+def test_methods_train(module, name, needs, tmp_path):
+    pytest.importorskip(needs)
     torch.manual_seed(0)
-    method = getattr(methods, name)()
-    options = Options(steps=6, batch=2, crop=32, validate_every=6, bf16=False)
+    method = getattr(importlib.import_module(f"benchmarks.paper.{module}"), name)()
+    options = Options(steps=20, batch=2, crop=32, validate_every=20, bf16=False)
     trainer = methods.MethodTrainer(
         tmp_path, Settings(filters=2), samples(), samples(), options, "cpu", method.build(2)
     )
     trainer.method = method
+    batch = torch.utils.data.default_collate([trainer.crops[i] for i in range(2)])
+    before = trainer.loss(*batch).total.item()
     trainer.run()
-    rows = (tmp_path / "losses.csv").read_text().splitlines()
-    assert rows[0] == "step,total,classes,shape"
-    first, last = (float(rows[i].split(",")[1]) for i in (1, -1))
-    assert last < first
+    trainer.model.train()
+    assert trainer.loss(*batch).total.item() < before
+    assert (tmp_path / "losses.csv").read_text().startswith("step,total,classes,shape\n1,")
     assert trainer.best >= 0
 
 
@@ -109,13 +128,28 @@ def test_table_1_goes_on_where_it_was_stopped(data, monkeypatch, capsys):
     assert "| D 4, d 10 |" in capsys.readouterr().out
 
 
-def test_competitors_are_measured_alike(data, monkeypatch):
-    pytest.importorskip("stardist.geometry")
+def test_competitors_are_measured_alike(data, monkeypatch, capsys):
+    missing = {"torchvision"} if can_import("stardist.geometry") else {"torchvision", "stardist.geometry"}
+    monkeypatch.setattr(competitors, "can_import", lambda package: package not in missing)
     arguments = [str(data), "--steps", "2", "--runs", str(data / "runs"), "--json", str(data / "scores.json")]
     competitors.main(arguments)
     scores = json.loads((data / "scores.json").read_text())["scores"]
-    assert list(scores) == ["U-Net, three labels", "StarDist, 32 rays", "embedding"]
+    skipped = {name for name, package in competitors.NEEDS.items() if package in missing}
+    assert list(scores) == [name for name in competitors.METHODS if name not in skipped]
     assert all({"AP", "mean AP", "area ratio", "published"} <= set(row) for row in scores.values())
+    assert "Mask R-CNN: SKIPPED, torchvision cannot be imported" in capsys.readouterr().err
+
+
+def test_thresholds_are_chosen_on_the_validation_images(monkeypatch):
+    method = methods.StarDist()
+    quality = {(0.3, 0.5): 0.9}
+    monkeypatch.setattr(
+        competitors, "method_scores",
+        lambda network, method, samples: {"mean AP": quality.get((method.prob_thresh, method.nms_thresh), 0.1)},
+    )  # fmt: skip
+    assert competitors.choose(method, None, []) == {"prob_thresh": 0.3, "nms_thresh": 0.5}
+    assert (method.prob_thresh, method.nms_thresh) == (0.3, 0.5)
+    assert methods.StarDist().prob_thresh == 0.5
 
 
 def perfect_output():

@@ -1,17 +1,21 @@
 """`python -m benchmarks.paper.competitors DATA`: the competing methods, on the same network, crops and steps.
 
 DATA is a folder with train/ and test/. Thresholds are chosen on every eighth training image, which is held out.
+StarDist needs stardist, Mask R-CNN torchvision; where a package is missing, its method is skipped.
 """
 
 import argparse
 import itertools
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import torch
 
+from benchmarks.harness import can_import
 from benchmarks.nuclei import score, table
-from benchmarks.paper.methods import StarDist, ThreeLabels
+from benchmarks.paper.methods import Method
 from benchmarks.paper.runs import (
     Budget,
     Data,
@@ -42,10 +46,16 @@ def main(arguments: list[str] | None = None) -> None:
     data, budget = load_data(options.data), Budget(options.steps)
     scores: dict[str, dict] = {}
     for seed, (name, run) in itertools.product(range(options.seeds), METHODS.items()):
+        if name in NEEDS and not can_import(NEEDS[name]):
+            print(f"{name}: SKIPPED, {NEEDS[name]} cannot be imported", file=sys.stderr)
+            continue
         row = name if options.seeds == 1 else f"{name}, seed {seed}"
         scores[row] = {**run(options.runs / row.replace(" ", "-"), data, budget, seed), "published": PUBLISHED[name]}
         print(table(scores), flush=True)
         write_json(options.json, {"steps": options.steps, "test images": len(data.test), "scores": scores})
+
+
+Run = Callable[[Path, Data, Budget, int], dict[str, object]]
 
 
 def embedding(out: Path, data: Data, budget: Budget, seed: int) -> dict[str, object]:
@@ -54,34 +64,39 @@ def embedding(out: Path, data: Data, budget: Budget, seed: int) -> dict[str, obj
     return score(outputs, load_model(shipped_model())[1].postprocess)
 
 
-def three_labels(out: Path, data: Data, budget: Budget, seed: int) -> dict[str, object]:
-    method = ThreeLabels()
-    return method_scores(train_method(out, data, budget, method, seed), method, data.test)
+def other(module: str, name: str) -> Run:
+    """Another method's run, with the thresholds of the highest mean AP on the validation images."""
+
+    def run(out: Path, data: Data, budget: Budget, seed: int) -> dict[str, object]:
+        method = getattr(import_module(module), name)()
+        network = train_method(out, data, budget, method, seed)
+        chosen = choose(method, network, data.validation)
+        return {"options": chosen, **method_scores(network, method, data.test)}
+
+    return run
 
 
-def stardist(out: Path, data: Data, budget: Budget, seed: int) -> dict[str, object]:
-    method = StarDist()
-    network = train_method(out, data, budget, method, seed)
-    choose_thresholds(method, network, data.validation)
-    chosen = {"prob_thresh": method.prob_thresh, "nms_thresh": method.nms_thresh}
-    return {"options": chosen, **method_scores(network, method, data.test)}
+def choose(method: Method, network: torch.nn.Module, validation: list[Sample]) -> dict[str, float]:
+    """Set the method's thresholds to those that are best on these images; return them."""
+
+    def quality(thresholds: tuple[float, ...]) -> float:
+        vars(method).update(zip(method.choices, thresholds, strict=True))
+        return method_scores(network, method, validation)["mean AP"] if thresholds else 0.0
+
+    best = max(itertools.product(*method.choices.values()), key=quality)
+    vars(method).update(zip(method.choices, best, strict=True))
+    return dict(zip(method.choices, best, strict=True))
 
 
-def choose_thresholds(method: StarDist, network: torch.nn.Module, validation: list[Sample]) -> None:
-    """Take the pair of thresholds of the highest mean AP on the validation images."""
-
-    def quality(thresholds: tuple[float, float]) -> float:
-        method.prob_thresh, method.nms_thresh = thresholds
-        return method_scores(network, method, validation)["mean AP"]
-
-    method.prob_thresh, method.nms_thresh = max(itertools.product((0.3, 0.4, 0.5, 0.6), (0.3, 0.4, 0.5)), key=quality)
-
-
-METHODS: dict[str, Callable[[Path, Data, Budget, int], dict[str, object]]] = {
-    "U-Net, three labels": three_labels,
-    "StarDist, 32 rays": stardist,
+# What a method needs beyond this library's own dependencies. (stardist may be there for its image alone.)
+NEEDS = {"StarDist, 32 rays": "stardist.geometry", "Mask R-CNN": "torchvision"}
+METHODS: dict[str, Run] = {
+    "U-Net, three labels": other("benchmarks.paper.methods", "ThreeLabels"),
+    "StarDist, 32 rays": other("benchmarks.paper.methods", "StarDist"),
+    "Mask R-CNN": other("benchmarks.paper.mask_rcnn", "MaskRCNN"),
     "embedding": embedding,
 }
+
 
 if __name__ == "__main__":
     main()

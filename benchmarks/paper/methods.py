@@ -1,10 +1,10 @@
 """The methods that the paper compares with, on the library's U-Net and trained by its trainer.
 
-A method is a network, a loss of a batch of crops, and the way from the network's output for an image to labels.
+A method is a network, its loss for a batch of crops, and the way from an image to labels.
 """
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,26 @@ class Loss(NamedTuple):
 
 
 class Method(ABC):
+    """`choices` are the thresholds to choose among, by the names of their attributes."""
+
+    choices: ClassVar[dict[str, tuple[float, ...]]] = {}
+
+    @abstractmethod
+    def build(self, filters: int, channels: int = 1) -> nn.Module:
+        """The network."""
+
+    @abstractmethod
+    def step(self, network: nn.Module, image: Tensor, labels: Tensor, inside: Tensor) -> Loss:
+        """For images [B, C, H, W] with labels [B, H, W]; only pixels inside the image count."""
+
+    @abstractmethod
+    def predict(self, network: nn.Module, image: Tensor) -> np.ndarray:
+        """Labels [H, W] of an image [C, H, W]."""
+
+
+class Dense(Method):
+    """A method whose network says something of every pixel, and is trained to say what the labels do."""
+
     outputs: int  # channels of the network's output
 
     def build(self, filters: int, channels: int = 1) -> nn.Module:
@@ -35,11 +55,17 @@ class Method(ABC):
 
     @abstractmethod
     def loss(self, output: Tensor, labels: Tensor, inside: Tensor) -> Loss:
-        """Of the output [B, outputs, H, W] for labels [B, H, W]; only pixels inside the image count."""
+        """Of the output [B, outputs, H, W]."""
 
     @abstractmethod
     def segment(self, output: Tensor) -> np.ndarray:
         """Labels [H, W] of the output [outputs, H, W]."""
+
+    def step(self, network: nn.Module, image: Tensor, labels: Tensor, inside: Tensor) -> Loss:
+        return self.loss(network(image), labels, inside)
+
+    def predict(self, network: nn.Module, image: Tensor) -> np.ndarray:
+        return self.segment(network(image[None])[0].float())
 
 
 class Padded(nn.Module):
@@ -55,7 +81,7 @@ class Padded(nn.Module):
         return self.network(F.pad(image, padding, mode="replicate"))[..., :height, :width]
 
 
-class ThreeLabels(Method):
+class ThreeLabels(Dense):
     """Background, object and contour; the contour is the objects' outermost two pixels, given back afterwards."""
 
     outputs = 3
@@ -79,13 +105,14 @@ class ThreeLabels(Method):
         return np.where(classes > 0, expand_labels(cores.numpy(), self.contour * 2**0.5), 0).astype(np.int32)
 
 
-class StarDist(Method):
+class StarDist(Dense):
     """Object probability, and distances to the boundary along 32 rays; targets and suppression are StarDist's own."""
 
     rays = 32
     outputs = 1 + rays
     shape_weight = 0.2
     prob_thresh, nms_thresh = 0.5, 0.4
+    choices: ClassVar = {"prob_thresh": (0.3, 0.4, 0.5, 0.6), "nms_thresh": (0.3, 0.4, 0.5)}
 
     def targets(self, labels: np.ndarray) -> tuple[Tensor, Tensor]:
         """Probabilities [H, W] and ray lengths [rays, H, W]."""
@@ -124,11 +151,9 @@ class MethodTrainer(Trainer):
 
     def loss(self, image: Tensor, labels: Tensor, inside: Tensor) -> Loss:
         with self.autocast():
-            output = self.network(image)
-        return self.method.loss(output, labels, inside)
+            return self.method.step(self.network, image, labels, inside)
 
     @torch.no_grad()
     def segment(self, sample: Sample) -> Tensor:
         with self.autocast():
-            output = self.model(sample.image[None].to(self.device))
-        return torch.from_numpy(self.method.segment(output[0].float().cpu()))
+            return torch.from_numpy(self.method.predict(self.model, sample.image.to(self.device)))

@@ -72,7 +72,7 @@ def embedding_outputs(model: Path, samples: list[Sample]) -> list[Output]:
 @torch.no_grad()
 def method_scores(network: torch.nn.Module, method: Method, samples: list[Sample]) -> dict[str, object]:
     bar = tqdm(samples, desc="network", unit="image")
-    labels = [method.segment(network(sample.image[None])[0].float()) for sample in bar]
+    labels = [method.predict(network, sample.image) for sample in bar]
     return score_labels([sample.labels.numpy() for sample in samples], labels)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.harness import can_import
-from benchmarks.nuclei import score, table
+from benchmarks.nuclei import score
 from benchmarks.paper.methods import Method
 from benchmarks.paper.runs import (
     Budget,
@@ -22,9 +22,9 @@ from benchmarks.paper.runs import (
     embedding_outputs,
     load_data,
     method_scores,
+    report,
     train_embedding,
     train_method,
-    write_json,
 )
 from embedseg_ops.data import Sample
 from embedseg_ops.inference import shipped_model
@@ -51,8 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
             continue
         row = name if options.seeds == 1 else f"{name}, seed {seed}"
         scores[row] = {**run(options.runs / row.replace(" ", "-"), data, budget, seed), "published": PUBLISHED[name]}
-        print(table(scores), flush=True)
-        write_json(options.json, {"steps": options.steps, "test images": len(data.test), "scores": scores})
+        report(options.json, scores, steps=options.steps, **{"test images": len(data.test)})
 
 
 Run = Callable[[Path, Data, Budget, int], dict[str, object]]

@@ -1,7 +1,8 @@
 """`python -m benchmarks.paper.fig4 FOLDER`: results, and where embeddings are inconsistent (the paper's Fig. 3 and 4).
 
-FOLDER holds images/ and labels/. Draws the images with the most objects from the image to matches and misses, and
-measures the cosine distance of true objects' pixels from their object's mean embedding against their depth in it.
+FOLDER holds images/ and labels/. Draws the most crowded parts of the images with the most objects, from the image to
+matches and misses, and measures the cosine distance of true objects' pixels from their object's mean embedding against
+their depth in it.
 """
 
 import argparse
@@ -15,13 +16,17 @@ from scipy import ndimage
 import embedseg_ops
 from benchmarks.nuclei import Output, predict_samples
 from benchmarks.paper.runs import write_json
+from benchmarks.plots import PALETTE
+from benchmarks.scene import most_crowded
 from embedseg_ops import figures
+from embedseg_ops.charts import Axis, Chart
 from embedseg_ops.data import load_folder
 from embedseg_ops.inference import shipped_model
 from embedseg_ops.weights import load_model
 
 DEPTHS = (1, 1.5, 2, 3, 4, 6, 8, 12, 16)  # pixels; the last class is open
 LIMIT = 0.3  # the paper's cosine distance
+SHOWN = 288  # pixels: side of the parts that are drawn
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -40,10 +45,12 @@ def main(arguments: list[str] | None = None) -> None:
     for row in rows:
         print(f"depth {row['depth']:>4} px: {row['pixels']:>8} pixels, mean distance {row['mean']:.3f}, "
               f"beyond {LIMIT}: {row['beyond']:.1%}")  # fmt: skip
+    (options.out / "fig4.svg").write_text(chart(rows) + "\n", encoding="utf-8")
     most = sorted(range(len(outputs)), key=lambda i: -len(np.unique(outputs[i].truth)))[: options.shown]
-    for rank, i in enumerate(most, 1):
-        picture = panel(samples[i].image[0].numpy(), outputs[i], settings.postprocess)
-        Image.fromarray(picture).save(options.out / f"fig3-{rank}.png")
+    panels = [panel(samples[i].image[0].numpy(), outputs[i], settings.postprocess) for i in most]
+    width = min(picture.shape[1] for picture in panels)
+    rows_of_panels = np.concatenate([picture[:, :width] for picture in panels])
+    Image.fromarray(rows_of_panels).save(options.out / "fig3.png", optimize=True)
 
 
 def inconsistency(outputs: list[Output]) -> list[dict[str, float]]:
@@ -94,7 +101,17 @@ def panel(image: np.ndarray, output: Output, postprocess: dict[str, float]) -> n
         "distance map": figures.distance_heat(output.distance[0].numpy()),
         **{name: figures.matches(output.truth, labels, image, 0.75) for name, labels in found.items()},
     }
-    return figures.panels(list(pictures.values()), list(pictures))
+    part = most_crowded(output.truth, SHOWN)
+    return figures.panels([picture[part] for picture in pictures.values()], list(pictures))
+
+
+def chart(rows: list[dict[str, float]]) -> str:
+    """Inconsistency against depth."""
+    depths = [row["depth"] for row in rows]
+    drawn = Chart(Axis("depth in the object, pixels", 0.0, depths[-1]), Axis("", 0.0, 0.2))
+    drawn.line(depths, [row["mean"] for row in rows], PALETTE[0], "mean cosine distance")
+    drawn.line(depths, [row["beyond"] for row in rows], PALETTE[1], f"share beyond {LIMIT}")
+    return drawn.svg()
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ import torch
 from tqdm import tqdm
 
 import embedseg_ops
-from benchmarks.nuclei import Output, predict_folder, score_labels, table
-from benchmarks.paper.runs import write_json
+from benchmarks.nuclei import Output, predict_folder, score_labels
+from benchmarks.paper.runs import report
 from benchmarks.scene import most_crowded
 from embedseg_ops.axes import align_axes, label_by_axes
 from embedseg_ops.inference import shipped_model
@@ -46,10 +46,9 @@ def main(arguments: list[str] | None = None) -> None:
     scores |= {
         f"{name}, {CROP}² crops": row for name, row in measure(few, propagate | {"mean shift": mean_shift}).items()
     }
-    print(table(scores))
+    report(options.json, scores, images=len(outputs))
     for name, row in scores.items():
         print(f"{name}: {row['ms per megapixel']:.0f} ms per megapixel")
-    write_json(options.json, {"images": len(outputs), "scores": scores})
 
 
 Way = Callable[[Output], torch.Tensor]

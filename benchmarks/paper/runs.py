@@ -1,6 +1,7 @@
 """Training runs and scores that the paper's tables share; a run that is there already is not done again."""
 
 import dataclasses
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,10 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from benchmarks.nuclei import Output, predict_samples, score_labels
+from benchmarks.nuclei import Output, predict_samples, score_labels, table
 from benchmarks.paper.methods import Method, MethodTrainer
+from benchmarks.plots import PALETTE
+from embedseg_ops.charts import Axis, Chart
 from embedseg_ops.data import Sample, load_folder
 from embedseg_ops.training import Options, Trainer
 from embedseg_ops.weights import Settings, load_model
@@ -74,6 +77,17 @@ def method_scores(network: torch.nn.Module, method: Method, samples: list[Sample
     bar = tqdm(samples, desc="network", unit="image")
     labels = [method.predict(network, sample.image) for sample in bar]
     return score_labels([sample.labels.numpy() for sample in samples], labels)
+
+
+def report(path: Path, scores: dict[str, dict], **facts: object) -> None:
+    """Print the scores, keep them and the facts as JSON, and draw AP against IoU beside it."""
+    print(table(scores), flush=True)
+    write_json(path, {**facts, "scores": scores})
+    levels = [float(level) for level in next(iter(scores.values()))["AP"]]
+    chart = Chart(Axis("IoU", levels[0], levels[-1]), Axis("AP", 0.0, 1.0))
+    for (name, row), colour in zip(scores.items(), itertools.cycle(PALETTE), strict=False):
+        chart.line(levels, list(row["AP"].values()), colour, name)
+    path.with_suffix(".svg").write_text(chart.svg() + "\n", encoding="utf-8")
 
 
 def write_json(path: Path, content: object) -> None:

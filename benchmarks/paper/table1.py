@@ -7,8 +7,8 @@ d = 10 is best, and D = 4 collapses at d = 100.
 import argparse
 from pathlib import Path
 
-from benchmarks.nuclei import score, table
-from benchmarks.paper.runs import Budget, embedding_outputs, load_data, train_embedding, write_json
+from benchmarks.nuclei import score
+from benchmarks.paper.runs import Budget, embedding_outputs, load_data, report, train_embedding
 from embedseg_ops.inference import shipped_model
 from embedseg_ops.weights import Settings, load_model
 
@@ -34,8 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
         name = f"D {dim}, d {distance}"
         scores[name] = {**score(outputs, postprocess), "published mean AP": published}
         scores[f"{name}, the paper's postprocessing"] = score(outputs, {})
-        print(table(scores), flush=True)
-        write_json(options.json, {"steps": options.steps, "test images": len(data.test), "scores": scores})
+        report(options.json, scores, steps=options.steps, **{"test images": len(data.test)})
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report
+from benchmarks import growth, report
 from benchmarks.growth import Flatness, Point
 from benchmarks.harness import Timing
 from benchmarks.memory import Peak
@@ -32,9 +32,12 @@ class Document:
         return json.dumps(_without_nan(asdict(self)), indent=1) + "\n"
 
     def markdown(self) -> str:
-        lists = [*(self.memory and ["", *self.memory]), *(self.growth and ["", *self.growth])]
-        lines = (f"- {found}" if found else "" for found in lists)
-        return "\n".join([report.markdown(self.rows, self.machine, self.scene), *lines]).rstrip() + "\n"
+        parts = [report.markdown(self.rows, self.machine, self.scene).rstrip()]
+        if self.memory:
+            parts.append("\n".join(f"- {peak}" for peak in self.memory))
+        if self.growth:
+            parts.append(growth.markdown(self.growth))
+        return "\n\n".join(parts) + "\n"
 
 
 def read(path: Path) -> Document:

@@ -64,6 +64,20 @@ def measure(only: str | None, small: bool) -> list[Point | Flatness]:
     return points + [_flatness(*key, list(group)) for key, group in groups]
 
 
+def markdown(found: list[Point | Flatness]) -> str:
+    """A table of the least and the most time per pixel: rows are operators, columns what grows."""
+    points = [point for point in found if isinstance(point, Point)]
+    axes = list(dict.fromkeys(point.axis for point in points))
+    ends = {axis: [point.value for point in points if point.axis == axis] for axis in axes}
+    titles = [f"{axis} {min(ends[axis]):,} to {max(ends[axis]):,}" for axis in axes]
+    lines = [f"| ns per pixel | {' | '.join(titles)} |", f"| --- |{' ---: |' * len(axes)}"]
+    for name in dict.fromkeys(point.name for point in points):
+        times = [[point.nanoseconds for point in points if (point.name, point.axis) == (name, axis)] for axis in axes]
+        cells = [f"{min(t):.3g} to {max(t):.3g}" if t else "" for t in times]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _point(name: str, axis: str, value: int, scene: Scene) -> Point:
     _ = scene.pairs
     call = scene.embedding.sum if name == READ else lambda: CALLS[name](scene)

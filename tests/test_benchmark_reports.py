@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmarks are not par
 from benchmarks import __main__ as command
 from benchmarks import document, plots
 from benchmarks.compare import compare
-from benchmarks.growth import Flatness, Point
+from benchmarks.growth import Flatness, Point, markdown
 from benchmarks.harness import Timing
 from benchmarks.memory import Peak
 from benchmarks.report import Result, Verdict
@@ -58,6 +58,17 @@ def test_a_document_survives_json(tmp_path):
     assert again.json() == run().json()
     assert again.growth == run().growth
     assert again.markdown() == run().markdown()
+
+
+def test_growth_is_a_table():
+    found = [*run().growth, Point("second", "3D side", 64, 1.25, 1, 2), Point("first", "side", 1000, 4.5, 4, 5)]
+    assert markdown(found).splitlines() == [
+        "| ns per pixel | side 10 to 1,000 | 3D side 64 to 64 |",
+        "| --- | ---: | ---: |",
+        "| first | 3 to 4.5 |  |",
+        "| second |  | 1.25 to 1.25 |",
+    ]
+    assert markdown(run().growth) in run().markdown()
 
 
 def test_the_recorded_results_can_still_be_read():
@@ -160,7 +171,7 @@ def test_one_command_draws_and_fills_in_the_readme(tmp_path):
     for name in drawn:
         ElementTree.parse(tmp_path / "plots" / name)
     assert command.main(["--from", source, "--readme", str(readme)]) == 0
-    assert readme.read_text(encoding="utf-8").count("| first |") == 1
+    assert readme.read_text(encoding="utf-8").count("| first | - |") == 1
 
 
 def test_a_page_without_a_place_for_them_is_refused():

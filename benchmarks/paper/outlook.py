@@ -38,8 +38,10 @@ def main(arguments: list[str] | None = None) -> None:
     outputs = predict_folder(options.folder, network, settings)
     rotation = align_axes(torch.cat([one.embedding.flatten(2)[..., ::7] for one in outputs], 2)[..., None])
     axes = axis_ways(settings.postprocess, rotation)
+    seeds = {key: value for key, value in settings.postprocess.items() if key.startswith(("seed", "min_seed"))}
     propagate = {
-        "propagation": lambda one: embedseg_ops.postprocess(one.embedding, one.distance, **settings.postprocess)[0]
+        "propagation": propagation(settings.postprocess),
+        "propagation, the paper's growth": propagation(seeds),
     }
     scores = measure(outputs, propagate | axes)
     few = crops(outputs, options.crops)
@@ -52,6 +54,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 Way = Callable[[Output], torch.Tensor]
+
+
+def propagation(options: dict[str, float]) -> Way:
+    return lambda one: embedseg_ops.postprocess(one.embedding, one.distance, **options)[0]
 
 
 def axis_ways(postprocess: dict[str, float], rotation: torch.Tensor) -> dict[str, Way]:

@@ -177,6 +177,15 @@ def test_inconsistency_by_depth():
     assert fig4.panel(np.zeros((64, 64)), output, {}).shape[1] > 5 * 64
 
 
+def test_figures_3_and_4_are_drawn(data):
+    fig4.main([str(data / "test"), "--model", str(data / "model.safetensors"), "--out", str(data)])
+    assert json.loads((data / "fig4.json").read_text())[0]["depth"] == 1
+    assert "share beyond 0.3" in (data / "fig4.svg").read_text()
+    height, width, _ = np.asarray(Image.open(data / "fig3.png")).shape
+    assert height > 2 * 48
+    assert width > 5 * 56
+
+
 def test_ways_to_labels_agree_on_a_perfect_output():
     pytest.importorskip("sklearn.cluster")
     (crop,) = outlook.crops([perfect_output()], 1)

@@ -48,9 +48,9 @@ def main(arguments: list[str] | None = None) -> None:
     (options.out / "fig4.svg").write_text(chart(rows) + "\n", encoding="utf-8")
     most = sorted(range(len(outputs)), key=lambda i: -len(np.unique(outputs[i].truth)))[: options.shown]
     panels = [panel(samples[i].image[0].numpy(), outputs[i], settings.postprocess) for i in most]
-    width = min(picture.shape[1] for picture in panels)
-    rows_of_panels = np.concatenate([picture[:, :width] for picture in panels])
-    Image.fromarray(rows_of_panels).save(options.out / "fig3.png", optimize=True)
+    width = max(picture.shape[1] for picture in panels)
+    padded = [np.pad(picture, ((0, 0), (0, width - picture.shape[1]), (0, 0))) for picture in panels]
+    Image.fromarray(np.concatenate(padded)).save(options.out / "fig3.png", optimize=True)
 
 
 def inconsistency(outputs: list[Output]) -> list[dict[str, float]]:
@@ -108,7 +108,8 @@ def panel(image: np.ndarray, output: Output, postprocess: dict[str, float]) -> n
 def chart(rows: list[dict[str, float]]) -> str:
     """Inconsistency against depth."""
     depths = [row["depth"] for row in rows]
-    drawn = Chart(Axis("depth in the object, pixels", 0.0, depths[-1]), Axis("", 0.0, 0.2))
+    most = max(max(row["mean"], row["beyond"]) for row in rows)
+    drawn = Chart(Axis("depth in the object, pixels", 0.0, depths[-1]), Axis("", 0.0, most))
     drawn.line(depths, [row["mean"] for row in rows], PALETTE[0], "mean cosine distance")
     drawn.line(depths, [row["beyond"] for row in rows], PALETTE[1], f"share beyond {LIMIT}")
     return drawn.svg()

@@ -61,7 +61,7 @@ def measure(only: str | None, small: bool) -> list[Point | Flatness]:
         points += [_point(name, axis, value, scene) for name in (READ, *chosen(only))]
     points.sort(key=lambda point: (point.name, point.axis))
     groups = groupby(points, key=lambda point: (point.name, point.axis))
-    return points + [_flatness(*key, list(group)) for key, group in groups]
+    return points + [_flatness(*key, list(group)) for key, group in groups if key[0] != READ]  # no goal, a limit
 
 
 def markdown(found: list[Point | Flatness]) -> str:

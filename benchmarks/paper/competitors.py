@@ -78,13 +78,16 @@ def other(module: str, name: str) -> Run:
 def choose(method: Method, network: torch.nn.Module, validation: list[Sample]) -> dict[str, float]:
     """Set the method's thresholds to those that are best on these images; return them."""
 
-    def quality(thresholds: tuple[float, ...]) -> float:
-        vars(method).update(zip(method.choices, thresholds, strict=True))
-        return method_scores(network, method, validation)["mean AP"] if thresholds else 0.0
+    combinations = itertools.product(*method.choices.values())
+    candidates = [dict(zip(method.choices, values, strict=True)) for values in combinations]
 
-    best = max(itertools.product(*method.choices.values()), key=quality)
-    vars(method).update(zip(method.choices, best, strict=True))
-    return dict(zip(method.choices, best, strict=True))
+    def quality(thresholds: dict[str, float]) -> float:
+        vars(method).update(thresholds)
+        return method_scores(network, method, validation)["mean AP"]
+
+    best = max(candidates, key=quality) if len(candidates) > 1 else candidates[0]
+    vars(method).update(best)
+    return best
 
 
 # What a method needs beyond this library's own dependencies. (stardist may be there for its image alone.)

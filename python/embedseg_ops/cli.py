@@ -97,7 +97,10 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         "--distance-features", action="store_true", help="let the embedding branch see the distance branch"
     )
     parser.add_argument("--float32", action="store_true", help="compute the network in float32 instead of bfloat16")
-    parser.add_argument("--postprocess", type=json.loads, default={}, help="options of the postprocessing, as JSON")
+    parser.add_argument(
+        "--postprocess", type=json.loads, default=settings.postprocess,
+        help="the model's options of the postprocessing, as JSON; {} is the paper's (%(default)s)",
+    )  # fmt: skip
     parser.add_argument("--provenance", default="", help="words about data and licence, kept in the model's file")
     parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
     parser.set_defaults(run=train)

@@ -38,8 +38,11 @@ def main(arguments: list[str] | None = None) -> None:
     for name, changes in variants().items():
         model = train(options.out / name.replace(" ", "-"), settings, changes, samples, options.steps)
         network, found = load_model(model)
-        scores[name] = score(predict_folder(options.data / "val", network, found), settings.postprocess)
+        outputs = predict_folder(options.data / "val", network, found)
+        scores[name] = score(outputs, settings.postprocess)
         print(table(scores), flush=True)
+    scores["and its postprocessing"] = score(outputs, {})
+    print(table(scores))
     if options.json:
         options.json.write_text(json.dumps({"steps": options.steps, "scores": scores}, indent=2) + "\n")
 

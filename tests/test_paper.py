@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from benchmarks import ablation, nuclei
 from benchmarks.harness import can_import
 from benchmarks.nuclei import Output
 from benchmarks.paper import competitors, fig1, fig4, methods, outlook, table1, table2
@@ -19,7 +20,7 @@ from embedseg_ops import distance_map, neighbor_pairs
 from embedseg_ops.data import Sample
 from embedseg_ops.metrics import average_precision
 from embedseg_ops.training import Options
-from embedseg_ops.weights import Settings, save_model
+from embedseg_ops.weights import Settings, load_model, save_model
 
 
 def test_discs_neighbor_the_four_beside_them():
@@ -103,8 +104,7 @@ def test_methods_train(module, name, needs, tmp_path):
 def data(tmp_path, monkeypatch):
     settings = Settings(filters=2, postprocess={"seed_threshold": 0.3})
     save_model(tmp_path / "model.safetensors", settings.build(), settings)
-    for script in (table1, competitors):
-        monkeypatch.setattr(script, "shipped_model", lambda: tmp_path / "model.safetensors")
+    monkeypatch.setattr(ablation, "shipped_model", lambda: tmp_path / "model.safetensors")
     for part, count in (("train", 3), ("test", 2)):
         for seed in range(count):
             labels = cells((48, 56), 8, seed, gap=0.4).numpy().astype(np.uint16)
@@ -112,6 +112,39 @@ def data(tmp_path, monkeypatch):
                 (tmp_path / part / kind).mkdir(parents=True, exist_ok=True)
                 tifffile.imwrite(tmp_path / part / kind / f"{seed}.tif", array)
     return tmp_path
+
+
+def test_every_deviation_of_the_postprocessing_is_measured(data, capsys):
+    arguments = ["--model", str(data / "model.safetensors"), "--json", str(data / "nuclei.json")]
+    nuclei.main([str(data / "test"), *arguments])
+    found = json.loads((data / "nuclei.json").read_text())
+    assert found["images"] == 2
+    # without the one deviation that this model has, its postprocessing is the paper's
+    assert list(found["scores"]) == ["the model's", "the paper's", "without seed threshold"]
+    assert found["scores"]["the paper's"] == found["scores"]["without seed threshold"]
+    assert "| without seed threshold |" in capsys.readouterr().out
+
+
+def test_every_deviation_of_the_training_is_measured(data, monkeypatch, capsys):
+    variants = ablation.variants()
+    assert list(variants)[1:] == [
+        "the paper's weights", "the paper's target scale", "no batch normalisation", "no distance features",
+        "all as in the paper",
+    ]  # fmt: skip
+    assert variants["all as in the paper"] == {
+        "weights": "balanced", "target_scale": 1.0, "batch_norm": False, "distance_features": False,
+    }  # fmt: skip
+    monkeypatch.setattr(ablation, "variants", lambda: {"ours": {}, "paper": variants["all as in the paper"]})
+    (data / "test").rename(data / "val")
+    ablation.main([str(data), "--steps", "1", "--out", str(data / "runs"), "--json", str(data / "ablation.json")])
+    assert list(json.loads((data / "ablation.json").read_text())["scores"]) == [
+        "ours",
+        "paper",
+        "and its postprocessing",
+    ]
+    trained = load_model(data / "runs" / "paper" / "last.safetensors")[1].training
+    assert (trained["weights"], trained["target_scale"], trained["steps"]) == ("balanced", 1.0, 1)
+    assert "| and its postprocessing |" in capsys.readouterr().out
 
 
 def test_table_1_goes_on_where_it_was_stopped(data, monkeypatch, capsys):
@@ -192,8 +225,11 @@ def test_ways_to_labels_agree_on_a_perfect_output():
     assert crop.truth.shape == (64, 64)
     ways = outlook.axis_ways({"boundary_distance": 0.2}, torch.eye(17)) | {"mean shift": outlook.mean_shift}
     found = outlook.measure([crop], ways)
-    assert list(found) == ["axes", "axes, trimmed", "mean shift"]
+    assert list(found) == ["axes", "axes, trimmed", "axes, trimmed, not rotated", "mean shift"]
     assert all(row["AP"]["0.5"] > 0.9 for row in found.values())
+    height, width, _ = outlook.picture(crop, ways).shape
+    assert height > 64
+    assert width > 5 * 64
 
 
 def test_table_2_splits_plants_not_images(data, capsys):

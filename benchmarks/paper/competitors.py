@@ -27,8 +27,7 @@ from benchmarks.paper.runs import (
     train_method,
 )
 from embedseg_ops.data import Sample
-from embedseg_ops.inference import shipped_model
-from embedseg_ops.weights import Settings, load_model
+from embedseg_ops.weights import POSTPROCESS, Settings
 
 # mean AP in the paper
 PUBLISHED = {"U-Net, three labels": 0.6678, "StarDist, 32 rays": 0.7172, "Mask R-CNN": 0.7874, "embedding": 0.7720}
@@ -60,7 +59,7 @@ Run = Callable[[Path, Data, Budget, int], dict[str, object]]
 def embedding(out: Path, data: Data, budget: Budget, seed: int) -> dict[str, object]:
     settings = Settings(batch_norm=True, distance_features=True)
     outputs = embedding_outputs(train_embedding(out, data, budget, settings, seed=seed), data.test)
-    return score(outputs, load_model(shipped_model())[1].postprocess)
+    return score(outputs, POSTPROCESS)
 
 
 def other(module: str, name: str) -> Run:

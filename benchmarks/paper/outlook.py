@@ -1,7 +1,8 @@
 """`python -m benchmarks.paper.outlook FOLDER`: other ways from an embedding to labels, in quality and time.
 
 FOLDER holds images/ and labels/. The paper's propagation against mean shift, which it replaces, and against its
-outlook: the embedding rotated onto the axes, and a pixel's label read off its largest component. One thread.
+outlook: the embedding rotated onto the axes, and a pixel's label read off its largest component. One thread. A model
+that was trained with a sparsity constraint (`embedseg-ops train --sparsity-weight 1`) should need no rotation.
 """
 
 import argparse
@@ -11,18 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from tqdm import tqdm
 
 import embedseg_ops
 from benchmarks.nuclei import Output, predict_folder, score_labels
 from benchmarks.paper.runs import report
 from benchmarks.scene import most_crowded
+from embedseg_ops import figures
 from embedseg_ops.axes import align_axes, label_by_axes
 from embedseg_ops.inference import shipped_model
 from embedseg_ops.ops.remove_small import remove_small
 from embedseg_ops.weights import load_model
 
 CROP = 64  # pixels; mean shift takes minutes for more
+SHOWN = 192  # pixels: side of the part that is drawn
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -49,6 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
         f"{name}, {CROP}² crops": row for name, row in measure(few, propagate | {"mean shift": mean_shift}).items()
     }
     report(options.json, scores, images=len(outputs))
+    Image.fromarray(picture(crops(outputs, 1, SHOWN)[0], propagate | axes)).save(options.json.with_suffix(".png"))
     for name, row in scores.items():
         print(f"{name}: {row['ms per megapixel']:.0f} ms per megapixel")
 
@@ -61,16 +66,23 @@ def propagation(options: dict[str, float]) -> Way:
 
 
 def axis_ways(postprocess: dict[str, float], rotation: torch.Tensor) -> dict[str, Way]:
-    """The outlook, with one rotation for all images: as it is, and with boundaries from the distance map as ours."""
+    """The outlook, with one rotation for all images and with none, boundaries from the distance map as ours."""
     depth = postprocess.get("boundary_distance", 0.0)
 
-    def plain(one: Output) -> torch.Tensor:
+    def plain(one: Output, rotation: torch.Tensor = rotation) -> torch.Tensor:
         return label_by_axes(one.embedding, one.distance, rotation)[0]
 
-    def trimmed(one: Output) -> torch.Tensor:
-        return embedseg_ops.ops.trim.trim(plain(one)[None], one.distance, depth)[0]
+    def trimmed(one: Output, rotation: torch.Tensor = rotation) -> torch.Tensor:
+        return embedseg_ops.ops.trim.trim(plain(one, rotation)[None], one.distance, depth)[0]
 
-    return {"axes": plain, **({"axes, trimmed": trimmed} if depth > 0 else {})}
+    if not depth:
+        return {"axes": plain}
+    unrotated = torch.eye(len(rotation))
+    return {
+        "axes": plain,
+        "axes, trimmed": trimmed,
+        "axes, trimmed, not rotated": lambda one: trimmed(one, unrotated),
+    }
 
 
 def measure(outputs: list[Output], ways: dict[str, Way]) -> dict[str, dict]:
@@ -85,11 +97,19 @@ def measure(outputs: list[Output], ways: dict[str, Way]) -> dict[str, dict]:
     return found
 
 
-def crops(outputs: list[Output], count: int) -> list[Output]:
+def picture(one: Output, ways: dict[str, Way]) -> np.ndarray:
+    """The embedding, and each way's matches at IoU 0.5 on the distance map."""
+    distance = one.distance[0].numpy()
+    found = {name: figures.matches(one.truth, way(one).numpy(), distance, 0.5) for name, way in ways.items()}
+    drawn = {"embedding": figures.embedding_rgb(one.embedding[0].numpy()), **found}
+    return figures.panels(list(drawn.values()), list(drawn))
+
+
+def crops(outputs: list[Output], count: int, side: int = CROP) -> list[Output]:
     """The crops with the most objects, one an image at most."""
     found = []
     for one in outputs:
-        view = (..., *most_crowded(one.truth, CROP))
+        view = (..., *most_crowded(one.truth, side))
         crop = Output(one.truth[view], one.embedding[view], one.distance[view])
         found.append((len(np.unique(crop.truth)), crop))
     return [one for _, one in sorted(found, key=lambda item: -item[0])[:count]]

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from benchmarks.nuclei import score
 from benchmarks.paper.runs import Budget, embedding_outputs, load_data, report, train_embedding
-from embedseg_ops.inference import shipped_model
-from embedseg_ops.weights import Settings, load_model
+from embedseg_ops.weights import POSTPROCESS, Settings
 
 # mean AP in the paper, by (D, d)
 PUBLISHED = {(16, 10): 0.7720, (16, 30): 0.7543, (16, 100): 0.7549, (4, 10): 0.7537, (4, 30): 0.7335, (4, 100): 0.5063}
@@ -25,14 +24,13 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     data, budget = load_data(options.data), Budget(options.steps)
-    postprocess = load_model(shipped_model())[1].postprocess
     scores = {}
     for (dim, distance), published in PUBLISHED.items():
         settings = Settings(dim=dim, batch_norm=True)
         run = options.runs / f"D{dim}-d{distance}"
         outputs = embedding_outputs(train_embedding(run, data, budget, settings, distance=float(distance)), data.test)
         name = f"D {dim}, d {distance}"
-        scores[name] = {**score(outputs, postprocess), "published mean AP": published}
+        scores[name] = {**score(outputs, POSTPROCESS), "published mean AP": published}
         scores[f"{name}, the paper's postprocessing"] = score(outputs, {})
         report(options.json, scores, steps=options.steps, **{"test images": len(data.test)})
 

@@ -15,16 +15,10 @@ import embedseg_ops
 from benchmarks.paper.runs import Budget, Data, embedding_outputs, train_embedding, write_json
 from embedseg_ops import metrics
 from embedseg_ops.data import Sample, load_folder
-from embedseg_ops.weights import Settings
+from embedseg_ops.weights import POSTPROCESS, Settings
 
 PUBLISHED = {"SBD": 0.8307, "FBD": 0.9417, "|DiC|": 0.7346}
-POSTPROCESSING = {
-    "the paper's": {},
-    "ours": {
-        "seed_threshold": 0.5, "seed_smoothing": 1.0, "min_seed_size": 3, "min_object_size": 20,
-        "max_distance": 1.0, "background_threshold": 0.05,
-    },
-}  # fmt: skip
+OPTIONS = {"the paper's": {}, "ours": POSTPROCESS}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -38,14 +32,14 @@ def main(arguments: list[str] | None = None) -> None:
 
     samples = load_folder(options.folder)
     truth: list[np.ndarray] = []
-    found: dict[str, list[np.ndarray]] = {name: [] for name in POSTPROCESSING}
+    found: dict[str, list[np.ndarray]] = {name: [] for name in OPTIONS}
     for fold, test in enumerate(split(samples, options.folds)):
         rest = [sample for sample in samples if sample not in test]
         data = Data(rest, [], test)
         model = train_embedding(options.runs / f"fold{fold}", data, Budget(options.steps), Settings(batch_norm=True))
         for one in embedding_outputs(model, test):
             truth.append(one.truth)
-            for name, chosen in POSTPROCESSING.items():
+            for name, chosen in OPTIONS.items():
                 found[name].append(embedseg_ops.postprocess(one.embedding, one.distance, **chosen)[0].numpy())
     scores = {name: measures(truth, labels) for name, labels in found.items()}
     for name, row in {**scores, "published, other data": PUBLISHED}.items():

@@ -173,6 +173,31 @@ def test_competitors_are_measured_alike(data, monkeypatch, capsys):
     assert "Mask R-CNN: SKIPPED, torchvision cannot be imported" in capsys.readouterr().err
 
 
+def test_seeds_add_to_the_runs_that_are_there(data, monkeypatch, capsys):
+    runs = []
+
+    def run(out, data, budget, seed):
+        runs.append((out.name, seed))
+        return {"AP": {"0.5": 0.5, "0.75": 0.375, "0.9": 0.25}, "mean AP": 0.375, "area ratio": 1.0}
+
+    monkeypatch.setattr(competitors, "METHODS", {"embedding": run, "Mask R-CNN": None, "U-Net, three labels": run})
+    arguments = [str(data), "--methods", "embedding", "U-Net, three labels", "--json", str(data / "scores.json")]
+    competitors.main(arguments)
+    competitors.main([*arguments, "--seeds", "2"])
+    first = [("embedding", 0), ("U-Net,-three-labels", 0)]
+    assert runs == [*first, *first, ("embedding,-seed-1", 1), ("U-Net,-three-labels,-seed-1", 1)]
+    found = json.loads((data / "scores.json").read_text())
+    assert list(found["scores"])[2:] == ["embedding, seed 1", "U-Net, three labels, seed 1"]
+    assert found["spread"]["embedding"]["AP 0.9"] == [0.25, 0.0]
+    assert "embedding: mean AP 0.375 ± 0.000" in capsys.readouterr().out
+
+
+def test_spread_is_over_the_seeds_of_a_method():
+    row = {"method": "embedding", "AP": {"0.5": 0.75}}
+    found = competitors.spread({"a": {**row, "mean AP": 0.5}, "b": {**row, "mean AP": 0.7}})["embedding"]
+    assert found == {"mean AP": (pytest.approx(0.6), pytest.approx(0.02**0.5)), "AP 0.5": (0.75, 0.0)}
+
+
 def test_thresholds_are_chosen_on_the_validation_images(monkeypatch):
     method = methods.StarDist()
     quality = {(0.3, 0.5): 0.9}

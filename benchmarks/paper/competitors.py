@@ -1,7 +1,8 @@
 """`python -m benchmarks.paper.competitors DATA`: the competing methods, on the same network, crops and steps.
 
 DATA is a folder with train/ and test/. Thresholds are chosen on every eighth training image, which is held out.
-StarDist needs stardist, Mask R-CNN torchvision; where a package is missing, its method is skipped.
+StarDist needs stardist, Mask R-CNN torchvision; where a package is missing, its method is skipped. Runs that are there
+are not done again: after all methods with one seed, `--seeds 3 --methods …` adds two of the best.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from statistics import fmean, stdev
 
 import torch
 
@@ -38,19 +40,37 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--runs", type=Path, default=Path("out/paper/competitors"), help="folder (%(default)s)")
     parser.add_argument("--steps", type=int, default=Budget.steps)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="all if not given")
     parser.add_argument("--seeds", type=int, default=1, help="runs of every method (%(default)s)")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/paper/competitors.json"))
     options = parser.parse_args(arguments)
 
     data, budget = load_data(options.data), Budget(options.steps)
     scores: dict[str, dict] = {}
-    for seed, (name, run) in itertools.product(range(options.seeds), METHODS.items()):
+    for seed, name in itertools.product(range(options.seeds), options.methods):
         if name in NEEDS and not can_import(NEEDS[name]):
             print(f"{name}: SKIPPED, {NEEDS[name]} cannot be imported", file=sys.stderr)
             continue
-        row = name if options.seeds == 1 else f"{name}, seed {seed}"
-        scores[row] = {**run(options.runs / row.replace(" ", "-"), data, budget, seed), "published": PUBLISHED[name]}
-        report(options.json, scores, steps=options.steps, **{"test images": len(data.test)})
+        row = f"{name}, seed {seed}" if seed else name
+        run = METHODS[name](options.runs / row.replace(" ", "-"), data, budget, seed)
+        scores[row] = {**run, "published": PUBLISHED[name], "method": name}
+        over_seeds = spread(scores) if options.seeds > 1 else {}
+        report(options.json, scores, steps=options.steps, **{"test images": len(data.test)}, spread=over_seeds)
+    for name, row in over_seeds.items():
+        print(f"{name}: " + ", ".join(f"{key} {mean:.3f} ± {deviation:.3f}" for key, (mean, deviation) in row.items()))
+
+
+def spread(scores: dict[str, dict]) -> dict[str, dict[str, tuple[float, float]]]:
+    """Mean and standard deviation over the seeds, by method: of the mean AP, and of the AP at every IoU."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in scores.values():
+        of_method = found.setdefault(row["method"], {})
+        for key, value in {"mean AP": row["mean AP"], **{f"AP {iou}": ap for iou, ap in row["AP"].items()}}.items():
+            of_method.setdefault(key, []).append(value)
+    return {
+        name: {key: (fmean(values), stdev(values) if len(values) > 1 else 0.0) for key, values in row.items()}
+        for name, row in found.items()
+    }
 
 
 Run = Callable[[Path, Data, Budget, int], dict[str, object]]

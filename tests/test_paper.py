@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -10,13 +11,13 @@ import torch
 from benchmarks import ablation, nuclei
 from benchmarks.harness import can_import
 from benchmarks.nuclei import Output
-from benchmarks.paper import competitors, fig1, fig4, methods, outlook, table1, table2
+from benchmarks.paper import competitors, fig1, fig4, methods, outlook, runs, table1, table2
 from PIL import Image
 from samples import cells
 from scipy.ndimage import distance_transform_cdt
 from torch.nn.functional import one_hot
 
-from embedseg_ops import distance_map, neighbor_pairs
+from embedseg_ops import connected_components, distance_map, neighbor_pairs
 from embedseg_ops.data import Sample
 from embedseg_ops.metrics import average_precision
 from embedseg_ops.training import Options
@@ -60,7 +61,7 @@ def test_stardist_gives_the_truth_back():
     labels = samples()[0].labels
     method = methods.StarDist()
     probability, lengths = method.targets(labels.numpy())
-    found = method.segment(torch.cat([probability.logit(1e-4)[None], lengths]))
+    found = method.segment(torch.cat([probability.logit(1e-4)[None], lengths / method.unit]))
     assert average_precision(labels.numpy(), found, [0.5]).mean > 0.9
 
 
@@ -174,10 +175,10 @@ def test_competitors_are_measured_alike(data, monkeypatch, capsys):
 
 
 def test_seeds_add_to_the_runs_that_are_there(data, monkeypatch, capsys):
-    runs = []
+    done = []
 
     def run(out, data, budget, seed):
-        runs.append((out.name, seed))
+        done.append((out.name, seed))
         return {"AP": {"0.5": 0.5, "0.75": 0.375, "0.9": 0.25}, "mean AP": 0.375, "area ratio": 1.0}
 
     monkeypatch.setattr(competitors, "METHODS", {"embedding": run, "Mask R-CNN": None, "U-Net, three labels": run})
@@ -185,7 +186,7 @@ def test_seeds_add_to_the_runs_that_are_there(data, monkeypatch, capsys):
     competitors.main(arguments)
     competitors.main([*arguments, "--seeds", "2"])
     first = [("embedding", 0), ("U-Net,-three-labels", 0)]
-    assert runs == [*first, *first, ("embedding,-seed-1", 1), ("U-Net,-three-labels,-seed-1", 1)]
+    assert done == [*first, *first, ("embedding,-seed-1", 1), ("U-Net,-three-labels,-seed-1", 1)]
     found = json.loads((data / "scores.json").read_text())
     assert list(found["scores"])[2:] == ["embedding, seed 1", "U-Net, three labels, seed 1"]
     assert found["spread"]["embedding"]["AP 0.9"] == [0.25, 0.0]
@@ -198,16 +199,36 @@ def test_spread_is_over_the_seeds_of_a_method():
     assert found == {"mean AP": (pytest.approx(0.6), pytest.approx(0.02**0.5)), "AP 0.5": (0.75, 0.0)}
 
 
-def test_thresholds_are_chosen_on_the_validation_images(monkeypatch):
-    method = methods.StarDist()
-    quality = {(0.3, 0.5): 0.9}
-    monkeypatch.setattr(
-        competitors, "method_scores",
-        lambda network, method, samples: {"mean AP": quality.get((method.prob_thresh, method.nms_thresh), 0.1)},
-    )  # fmt: skip
-    assert competitors.choose(method, None, []) == {"prob_thresh": 0.3, "nms_thresh": 0.5}
-    assert (method.prob_thresh, method.nms_thresh) == (0.3, 0.5)
-    assert methods.StarDist().prob_thresh == 0.5
+class Threshold(methods.Method):
+    """Its network is the image, its objects what is above a threshold."""
+
+    choices: ClassVar = {"threshold": (-0.5, 0.5, 1.5)}
+
+    def build(self, filters, channels=1):
+        return torch.nn.Identity()
+
+    def step(self, network, image, labels, inside):
+        raise NotImplementedError
+
+    def apply(self, network, image):
+        return network(image)[0]
+
+    def segment(self, output):
+        return connected_components(output > self.threshold).numpy()
+
+
+def test_thresholds_are_chosen_on_the_validation_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(methods, "Threshold", Threshold, raising=False)
+    monkeypatch.setattr(competitors, "train_method", lambda out, data, budget, method, seed: method.build(2))
+    right, dim = samples()
+    # one threshold is best for the validation image, another for the test image
+    data = runs.Data([], [right], [Sample("dim", dim.image - 1, dim.labels)])
+    found = competitors.other("benchmarks.paper.methods", "Threshold")(tmp_path, data, runs.Budget(), 0)
+    assert found["options"] == {"threshold": 0.5}
+    assert found["mean AP"] == 0
+    other = runs.method_scores(torch.nn.Identity(), Threshold(), data.test, [{"threshold": t} for t in (-0.5, 0.5)])
+    assert [row["options"]["threshold"] for row in other] == [-0.5, 0.5]
+    assert other[0]["mean AP"] > other[1]["mean AP"] == 0
 
 
 def perfect_output():

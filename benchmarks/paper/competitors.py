@@ -13,11 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from statistics import fmean, stdev
 
-import torch
-
 from benchmarks.harness import can_import
 from benchmarks.nuclei import score
-from benchmarks.paper.methods import Method
 from benchmarks.paper.runs import (
     Budget,
     Data,
@@ -28,7 +25,6 @@ from benchmarks.paper.runs import (
     train_embedding,
     train_method,
 )
-from embedseg_ops.data import Sample
 from embedseg_ops.weights import POSTPROCESS, Settings
 
 # mean AP in the paper
@@ -88,25 +84,12 @@ def other(module: str, name: str) -> Run:
     def run(out: Path, data: Data, budget: Budget, seed: int) -> dict[str, object]:
         method = getattr(import_module(module), name)()
         network = train_method(out, data, budget, method, seed)
-        chosen = choose(method, network, data.validation)
-        return {"options": chosen, **method_scores(network, method, data.test)}
+        combinations = itertools.product(*method.choices.values())
+        candidates = [dict(zip(method.choices, values, strict=True)) for values in combinations]
+        best = max(method_scores(network, method, data.validation, candidates), key=lambda row: row["mean AP"])
+        return method_scores(network, method, data.test, [best["options"]])[0]
 
     return run
-
-
-def choose(method: Method, network: torch.nn.Module, validation: list[Sample]) -> dict[str, float]:
-    """Set the method's thresholds to those that are best on these images; return them."""
-
-    combinations = itertools.product(*method.choices.values())
-    candidates = [dict(zip(method.choices, values, strict=True)) for values in combinations]
-
-    def quality(thresholds: dict[str, float]) -> float:
-        vars(method).update(thresholds)
-        return method_scores(network, method, validation)["mean AP"]
-
-    best = max(candidates, key=quality) if len(candidates) > 1 else candidates[0]
-    vars(method).update(best)
-    return best
 
 
 # What a method needs beyond this library's own dependencies. (stardist may be there for its image alone.)

@@ -10,7 +10,7 @@ from torchvision.models.detection import MaskRCNN as Detector
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-from torchvision.ops import MultiScaleRoIAlign, masks_to_boxes
+from torchvision.ops import MultiScaleRoIAlign, masks_to_boxes, nms
 
 from benchmarks.paper.methods import Loss, Method
 from embedseg_ops.models import UNet
@@ -37,7 +37,7 @@ class MaskRCNN(Method):
 
     score_thresh, nms_thresh = 0.5, 0.5
     mask_thresh = 0.5
-    choices: ClassVar = {"score_thresh": (0.3, 0.5, 0.7), "nms_thresh": (0.3, 0.5)}
+    choices: ClassVar = {"score_thresh": (0.5, 0.7, 0.8, 0.9, 0.95), "nms_thresh": (0.1, 0.2, 0.3, 0.5)}
 
     def build(self, filters: int, channels: int = 1) -> nn.Module:
         unet = UNet(channels, filters, batch_norm=True)
@@ -66,12 +66,22 @@ class MaskRCNN(Method):
         classes = (losses["loss_objectness"] + losses["loss_classifier"]).float()
         return Loss(total, classes, total - classes)
 
-    def predict(self, network: nn.Module, image: Tensor) -> np.ndarray:
-        network.roi_heads.score_thresh, network.roi_heads.nms_thresh = self.score_thresh, self.nms_thresh
+    def apply(self, network: nn.Module, image: Tensor) -> dict[str, Tensor]:
+        """All detections that any of the choices could keep."""
+        network.roi_heads.score_thresh = min(self.choices["score_thresh"])
+        network.roi_heads.nms_thresh = max(self.choices["nms_thresh"])
         [found] = network([image])
-        labels = np.zeros(image.shape[1:], np.int32)
-        for k in found["scores"].argsort().tolist():
-            labels[found["masks"][k, 0].numpy() > self.mask_thresh] = k + 1
+        return {**found, "masks": found["masks"][:, 0] > self.mask_thresh}
+
+    def segment(self, output: dict[str, Tensor]) -> np.ndarray:
+        boxes, scores = output["boxes"], output["scores"]
+        sure = (scores >= self.score_thresh).nonzero()[:, 0]
+        kept = sure[nms(boxes[sure], scores[sure], self.nms_thresh)]
+        labels = np.zeros(output["masks"].shape[1:], np.int32)
+        for k in kept[scores[kept].argsort()].tolist():
+            left, top, right, bottom = boxes[k].int().tolist()  # a mask may reach a pixel beyond its box
+            around = slice(max(top - 1, 0), bottom + 2), slice(max(left - 1, 0), right + 2)
+            labels[around][output["masks"][k][around].numpy()] = k + 1
         return labels
 
 

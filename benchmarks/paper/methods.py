@@ -4,7 +4,7 @@ A method is a network, its loss for a batch of crops, and the way from an image 
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -38,8 +38,12 @@ class Method(ABC):
         """For images [B, C, H, W] with labels [B, H, W]; only pixels inside the image count."""
 
     @abstractmethod
-    def predict(self, network: nn.Module, image: Tensor) -> np.ndarray:
-        """Labels [H, W] of an image [C, H, W]."""
+    def apply(self, network: nn.Module, image: Tensor) -> Any:
+        """What the network says of an image [C, H, W], whatever the thresholds."""
+
+    @abstractmethod
+    def segment(self, output: Any) -> np.ndarray:
+        """Labels [H, W] of what `apply` gave."""
 
 
 class Dense(Method):
@@ -57,15 +61,12 @@ class Dense(Method):
     def loss(self, output: Tensor, labels: Tensor, inside: Tensor) -> Loss:
         """Of the output [B, outputs, H, W]."""
 
-    @abstractmethod
-    def segment(self, output: Tensor) -> np.ndarray:
-        """Labels [H, W] of the output [outputs, H, W]."""
-
     def step(self, network: nn.Module, image: Tensor, labels: Tensor, inside: Tensor) -> Loss:
         return self.loss(network(image), labels, inside)
 
-    def predict(self, network: nn.Module, image: Tensor) -> np.ndarray:
-        return self.segment(network(image[None])[0].float())
+    def apply(self, network: nn.Module, image: Tensor) -> Tensor:
+        """The output [outputs, H, W]."""
+        return network(image[None])[0].float()
 
 
 class Padded(nn.Module):
@@ -110,9 +111,10 @@ class StarDist(Dense):
 
     rays = 32
     outputs = 1 + rays
+    unit = 10.0  # pixels: the output for a ray of this length is 1, which few steps can reach
     shape_weight = 0.2
     prob_thresh, nms_thresh = 0.5, 0.4
-    choices: ClassVar = {"prob_thresh": (0.3, 0.4, 0.5, 0.6), "nms_thresh": (0.3, 0.4, 0.5)}
+    choices: ClassVar = {"prob_thresh": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8), "nms_thresh": (0.1, 0.2, 0.3, 0.4, 0.5)}
 
     def targets(self, labels: np.ndarray) -> tuple[Tensor, Tensor]:
         """Probabilities [H, W] and ray lengths [rays, H, W]."""
@@ -128,7 +130,7 @@ class StarDist(Dense):
         output, counted = output.float(), inside.float()
         classes = F.binary_cross_entropy_with_logits(output[:, 0], probability, counted)
         weight = probability * counted  # a pixel near the middle of its object matters most
-        errors = (output[:, 1:] - lengths).abs().mean(1) * weight
+        errors = (self.unit * output[:, 1:] - lengths).abs().mean(1) * weight
         shape = errors.sum() / weight.sum().clamp(min=1)
         return Loss(classes + self.shape_weight * shape, classes, shape)
 
@@ -136,8 +138,8 @@ class StarDist(Dense):
         from stardist.geometry import polygons_to_label
         from stardist.nms import non_maximum_suppression
 
-        probability = output[0].float().sigmoid().numpy()
-        lengths = np.ascontiguousarray(output[1:].float().clamp(min=1e-3).movedim(0, -1).numpy())
+        probability = output[0].sigmoid().numpy()
+        lengths = np.ascontiguousarray((self.unit * output[1:]).clamp(min=1e-3).movedim(0, -1).numpy())
         points, scores, kept = non_maximum_suppression(
             lengths, probability, nms_thresh=self.nms_thresh, prob_thresh=self.prob_thresh
         )
@@ -156,4 +158,4 @@ class MethodTrainer(Trainer):
     @torch.no_grad()
     def segment(self, sample: Sample) -> Tensor:
         with self.autocast():
-            return torch.from_numpy(self.method.predict(self.model, sample.image.to(self.device)))
+            return torch.from_numpy(self.method.segment(self.method.apply(self.model, sample.image.to(self.device))))

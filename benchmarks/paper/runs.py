@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -73,10 +74,19 @@ def embedding_outputs(model: Path, samples: list[Sample]) -> list[Output]:
 
 
 @torch.no_grad()
-def method_scores(network: torch.nn.Module, method: Method, samples: list[Sample]) -> dict[str, object]:
-    bar = tqdm(samples, desc="network", unit="image")
-    labels = [method.predict(network, sample.image) for sample in bar]
-    return score_labels([sample.labels.numpy() for sample in samples], labels)
+def method_scores(
+    network: torch.nn.Module, method: Method, samples: list[Sample], candidates: list[dict[str, float]]
+) -> list[dict[str, object]]:
+    """With each of these sets of thresholds; the method is left with the last."""
+    labels: list[list[np.ndarray]] = [[] for _ in candidates]
+    for sample in tqdm(samples, desc="network", unit="image"):
+        output = method.apply(network, sample.image)
+        for thresholds, found in zip(candidates, labels, strict=True):
+            vars(method).update(thresholds)
+            found.append(method.segment(output))
+    truth = [sample.labels.numpy() for sample in samples]
+    return [{"options": thresholds, **score_labels(truth, found)}
+            for thresholds, found in zip(candidates, labels, strict=True)]  # fmt: skip
 
 
 def report(path: Path, scores: dict[str, dict], **facts: object) -> None:

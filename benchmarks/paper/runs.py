@@ -61,7 +61,8 @@ def train_method(out: Path, data: Data, budget: Budget, method: Method, seed: in
     """Train another method's network; return it in evaluation mode."""
     torch.manual_seed(seed)
     channels = len(data.train[0].image)
-    network, settings = method.build(budget.filters, channels), Settings(channels=channels, filters=budget.filters)
+    network = method.build(budget.filters, channels)
+    settings = Settings(channels=channels, filters=budget.filters, postprocess={})  # the method has its own
     trainer = MethodTrainer(out, settings, data.train, [], budget.options(seed=seed), model=network, progress=True)
     trainer.method = method
     if trainer.step < budget.steps:

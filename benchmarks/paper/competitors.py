@@ -43,6 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     data, budget = load_data(options.data), Budget(options.steps)
     scores: dict[str, dict] = {}
+    over_seeds: dict[str, dict] = {}
     for seed, name in itertools.product(range(options.seeds), options.methods):
         if name in NEEDS and not can_import(NEEDS[name]):
             print(f"{name}: SKIPPED, {NEEDS[name]} cannot be imported", file=sys.stderr)

@@ -111,7 +111,7 @@ class StarDist(Dense):
 
     rays = 32
     outputs = 1 + rays
-    unit = 10.0  # pixels: the output for a ray of this length is 1, which few steps can reach
+    unit = 10.0  # pixels, of the lengths that the network gives: large numbers take it many steps to learn
     shape_weight = 0.2
     prob_thresh, nms_thresh = 0.5, 0.4
     choices: ClassVar = {"prob_thresh": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8), "nms_thresh": (0.1, 0.2, 0.3, 0.4, 0.5)}

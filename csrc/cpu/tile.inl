@@ -72,6 +72,11 @@ template <class T>
 [[gnu::always_inline]] inline void store_lanes(T* to, Lanes<Compute<T>> values) {
   if constexpr (std::is_same_v<T, Compute<T>>) {
     std::memcpy(to, &values, sizeof values);
+  } else if constexpr (std::is_same_v<T, c10::BFloat16>) {
+    const auto bits = reinterpret_cast<Lanes<uint32_t>>(values);
+    const auto to_even = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    const auto rounded = __builtin_convertvector(values == values ? to_even : 0x7fc0u, Vector<uint16_t, W>);
+    std::memcpy(to, &rounded, sizeof rounded);
   } else {
     for (int i = 0; i < W; ++i) to[i] = static_cast<T>(values[i]);
   }

@@ -141,6 +141,21 @@ def test_gradient(layout, dim):
     assert torch.autograd.gradcheck(lambda vectors: mean_embedding(vectors, labels)[0], embedding)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dim", [3, 16])
+def test_gradient_is_rounded_once(dtype, layout, dim):
+    embedding = embedding_for(CELLS, dim, dtype=dtype)
+    random = torch.Generator().manual_seed(0)
+    scales = torch.cat([torch.tensor([torch.inf, torch.nan]), torch.logspace(-40, 35, 11)])
+    upstream = torch.randn(2, 13, dim, generator=random) * scales[:, None]
+    gradients = []
+    for vectors in (in_layout(embedding, layout), embedding.float()):
+        vectors.requires_grad_()
+        gradients += torch.autograd.grad(mean_embedding(vectors, CELLS)[0], vectors, upstream)
+    torch.testing.assert_close(gradients[0], gradients[1].to(dtype), atol=0, rtol=0, equal_nan=True)
+
+
 def test_twice_is_refused():
     embedding = embedding_for(CELLS, 4).requires_grad_()
     (gradient,) = torch.autograd.grad(mean_embedding(embedding, CELLS)[0].square().sum(), embedding, create_graph=True)

@@ -1,12 +1,6 @@
 // The kernel of direction_gradient, for one instruction set.
 #include "cpu/tile.inl"
 
-// Adds row · weight to the tile.
-template <int D, class C>
-void add_row(Lanes<C>* tile, const C* row, int64_t dim, Lanes<C> weight) {
-  for_channels<D>(dim, [&](int64_t d) { tile[d] += row[d] * weight; });
-}
-
 template <int D, class T>
 struct GradientWriter {
   using C = Compute<T>;
@@ -51,15 +45,12 @@ struct GradientWriter {
     for_objects(labels, [&](int32_t object, Lanes<int32_t> inside, int count) {
       const int64_t row = (image * task.labels.count + object) * dim;
       const C* values = static_cast<const C*>(task.rows) + row;
-      const Lanes<C> one = __builtin_convertvector(-inside, Lanes<C>);
-      if (count == W) {
-        for_channels<D>(dim, [&](int64_t d) { gradient[d] = Lanes<C>{} + values[d]; });
-      } else {
-        add_row<D, C>(gradient.data(), values, dim, one);
-      }
-      if (task.weights != nullptr) {
-        add_row<D, C>(gradient.data(), static_cast<const C*>(task.weighted_rows) + row, dim, one * weight);
-      }
+      const C* weighted = task.weights == nullptr ? nullptr : static_cast<const C*>(task.weighted_rows) + row;
+      const auto own = __builtin_convertvector(inside, decltype(weight < weight));
+      for_channels<D>(dim, [&](int64_t d) {
+        const Lanes<C> value = weighted == nullptr ? Lanes<C>{} + values[d] : values[d] + weighted[d] * weight;
+        gradient[d] = count == W ? value : own ? value : gradient[d];
+      });
     });
   }
 };

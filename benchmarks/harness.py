@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from importlib import metadata
 
 import torch
 
@@ -170,11 +171,15 @@ def versions() -> dict[str, str]:
     cpu = "unknown"
     with suppress(OSError), open("/proc/cpuinfo") as info:
         cpu = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), cpu)
-    found = {name: sys.modules[name] for name in PACKAGES if name in sys.modules}
     return {
         "cpu": cpu,
         "threads": str(ALL_THREADS),
         "load": f"{os.getloadavg()[0]:.2f}",
         "python": sys.version.split()[0],
-        **{name: str(getattr(module, "__version__", "?")) for name, module in found.items()},
+        **{name: version_of(name) for name in PACKAGES if name in sys.modules},
     }
+
+
+def version_of(package: str) -> str:
+    told = getattr(sys.modules[package], "__version__", None)
+    return told or metadata.version(metadata.packages_distributions()[package][0])

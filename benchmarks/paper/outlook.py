@@ -68,21 +68,21 @@ def propagation(options: dict[str, float]) -> Way:
 def axis_ways(postprocess: dict[str, float], rotation: torch.Tensor) -> dict[str, Way]:
     """The outlook, with one rotation for all images and with none, boundaries from the distance map as ours."""
     depth = postprocess.get("boundary_distance", 0.0)
-
-    def plain(one: Output, rotation: torch.Tensor = rotation) -> torch.Tensor:
-        return label_by_axes(one.embedding, one.distance, rotation)[0]
-
-    def trimmed(one: Output, rotation: torch.Tensor = rotation) -> torch.Tensor:
-        return embedseg_ops.ops.trim.trim(plain(one, rotation)[None], one.distance, depth)[0]
-
     if not depth:
-        return {"axes": plain}
-    unrotated = torch.eye(len(rotation))
+        return {"axes": by_axes(rotation)}
     return {
-        "axes": plain,
-        "axes, trimmed": trimmed,
-        "axes, trimmed, not rotated": lambda one: trimmed(one, unrotated),
+        "axes": by_axes(rotation),
+        "axes, trimmed": by_axes(rotation, depth),
+        "axes, trimmed, not rotated": by_axes(torch.eye(len(rotation)), depth),
     }
+
+
+def by_axes(rotation: torch.Tensor, depth: float = 0.0) -> Way:
+    def way(one: Output) -> torch.Tensor:
+        labels = label_by_axes(one.embedding, one.distance, rotation)
+        return embedseg_ops.ops.trim.trim(labels, one.distance, depth)[0] if depth else labels[0]
+
+    return way
 
 
 def measure(outputs: list[Output], ways: dict[str, Way]) -> dict[str, dict]:

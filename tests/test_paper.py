@@ -54,6 +54,10 @@ def test_three_labels_give_the_truth_back():
     assert np.array_equal((classes[0] == 1).numpy() & (labels.numpy() == 3), cores)
     found = method.segment(one_hot(classes[0], 3).permute(2, 0, 1).float())
     assert average_precision(labels.numpy(), found, [0.9]).mean == 1
+    sizes = np.sort(np.bincount(found.ravel())[1:])
+    method.smallest = int(sizes[0]) + 1
+    kept = np.unique(method.segment(one_hot(classes[0], 3).permute(2, 0, 1).float()), return_counts=True)[1][1:]
+    assert np.array_equal(np.sort(kept), sizes[sizes > sizes[0]])
 
 
 def test_stardist_gives_the_truth_back():

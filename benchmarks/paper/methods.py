@@ -87,6 +87,8 @@ class ThreeLabels(Dense):
 
     outputs = 3
     contour = 2  # pixels
+    smallest = 0  # pixels of an object
+    choices: ClassVar[dict[str, tuple[float, ...]]] = {"smallest": (0, 10, 20, 30)}
 
     def classes(self, labels: Tensor) -> Tensor:
         """0, 1 and 2 for background, object and contour, int64 [B, H, W]."""
@@ -103,7 +105,8 @@ class ThreeLabels(Dense):
     def segment(self, output: Tensor) -> np.ndarray:
         classes = output.argmax(0)
         cores = embedseg_ops.connected_components(classes == 1)
-        return np.where(classes > 0, expand_labels(cores.numpy(), self.contour * 2**0.5), 0).astype(np.int32)
+        labels = np.where(classes > 0, expand_labels(cores.numpy(), self.contour * 2**0.5), 0).astype(np.int32)
+        return np.where(np.bincount(labels.ravel())[labels] < self.smallest, 0, labels)
 
 
 class StarDist(Dense):

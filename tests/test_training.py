@@ -68,6 +68,15 @@ def test_resumed_is_as_if_never_interrupted(tmp_path, bf16):
         assert torch.equal(one[name], two[name])
 
 
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("bf16", [None, False, True])
+def test_bfloat16_is_for_devices_that_have_it_unless_told(tmp_path, monkeypatch, bf16, native):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    trainer = Trainer(tmp_path, SETTINGS, samples(1), [], replace(OPTIONS, bf16=bf16), device="cpu")
+    with trainer.autocast():
+        assert torch.is_autocast_enabled("cpu") == (native if bf16 is None else bf16)
+
+
 def test_the_seed_decides(tmp_path):
     assert train(tmp_path / "a", steps=1) == train(tmp_path / "b", steps=1) != train(tmp_path / "c", steps=1, seed=1)
 

@@ -96,7 +96,10 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--distance-features", action="store_true", help="let the embedding branch see the distance branch"
     )
-    parser.add_argument("--float32", action="store_true", help="compute the network in float32 instead of bfloat16")
+    parser.add_argument(
+        "--bf16", action=argparse.BooleanOptionalAction,
+        help="compute the network in bfloat16; if neither is given, where the device has instructions for it",
+    )  # fmt: skip
     parser.add_argument(
         "--postprocess", type=json.loads, default=settings.postprocess,
         help="the model's options of the postprocessing, as JSON; {} is the paper's (%(default)s)",
@@ -124,7 +127,7 @@ def train(options: argparse.Namespace) -> None:
         provenance=options.provenance,
     )
     fields = {field.name for field in dataclasses.fields(training.Options)} & set(given)
-    chosen = training.Options(**{field: given[field] for field in fields - {"weights"}}, bf16=not options.float32)
+    chosen = training.Options(**{field: given[field] for field in fields - {"weights"}})
     chosen = dataclasses.replace(chosen, weights=None if options.weights == "none" else options.weights)
     trainer = training.Trainer(options.out, settings, samples, validation, chosen, options.device, progress=True)
     if first:

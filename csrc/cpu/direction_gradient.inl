@@ -8,48 +8,63 @@ struct GradientWriter {
 
   void write_segment(int64_t image, int64_t begin, int64_t end, const int32_t* labels) const {
     const int64_t dim = D > 0 ? D : task.view.dim;
-    Scratch<Lanes<C>, D> tile(dim), gradient(dim);
+    Scratch<Lanes<C>, D, D * tiles_at_once> tiles(dim * tiles_at_once), gradients(dim * tiles_at_once);
     TilePlace<T> from = tile_place<T>(task.view, image, begin, W), to = tile_place<T>(task.output, image, begin, W);
-    for (int64_t pixel = begin; pixel < end; pixel += W) {
-      from.pixels = to.pixels = static_cast<int>(std::min<int64_t>(W, end - pixel));
-      load_tile<D, T>(from, tile.data());
-      gather(image, pixel, labels + (pixel - begin), from.pixels, gradient);
-      project(tile, gradient);
-      store_tile<D, T>(to, gradient.data());
-      from.first += W * from.pixel_stride;
-      to.first += W * to.pixel_stride;
+    for (int64_t pixel = begin; pixel < end; pixel += tiles_at_once * W) {
+      from.pixels = to.pixels = static_cast<int>(std::min<int64_t>(tiles_at_once * W, end - pixel));
+      load_tiles<D, T>(from, tiles.data());
+      Lanes<C>*tile = tiles.data(), *gradient = gradients.data();
+      for (int first = 0; first < from.pixels; first += W, tile += dim, gradient += dim) {
+        write_tile(image, pixel + first, labels + (pixel + first - begin), std::min(W, from.pixels - first), tile,
+                   gradient);
+      }
+      store_tiles<D, T>(to, gradients.data());
+      from.first += tiles_at_once * W * from.pixel_stride;
+      to.first += tiles_at_once * W * to.pixel_stride;
     }
   }
+
+  [[gnu::always_inline]] void write_tile(int64_t image, int64_t pixel, const int32_t* labels, int pixels,
+                                         Lanes<C>* tile, Lanes<C>* gradient) const {
+    if (task.weights == nullptr && one_object(labels)) {
+      const C* row = static_cast<const C*>(task.rows) + row_of(image, labels[0]);
+      project(tile, gradient, [&](int64_t d) { return Lanes<C>{} + row[d]; });
+    } else {
+      gather(image, pixel, labels, pixels, gradient);
+      project(tile, gradient, [&](int64_t d) { return gradient[d]; });
+    }
+  }
+
+  int64_t row_of(int64_t image, int32_t object) const { return (image * task.labels.count + object) * task.view.dim; }
 
   // From ∂L/∂ê to ∂L/∂e.
-  void project(Scratch<Lanes<C>, D>& tile, Scratch<Lanes<C>, D>& gradient) const {
+  template <class Direction>
+  [[gnu::always_inline]] void project(Lanes<C>* tile, Lanes<C>* gradient, const Direction& of_direction) const {
     const int64_t dim = D > 0 ? D : task.view.dim;
-    const InverseLength<C> inverse = invert_length<D, C>(tile.data(), dim);
-    Lanes<C> along{};
-    for_channels<D>(dim, [&](int64_t d) { along += gradient[d] * tile[d]; });
-    along *= inverse.factor * inverse.factor;
-    for_channels<D>(dim, [&](int64_t d) { gradient[d] = (gradient[d] - along * tile[d]) * inverse.gradient; });
+    const InverseLength<C> inverse = invert_length<D, C>(tile, dim);
+    Lanes<C> partial[2]{};  // two sums at once: one alone would wait for itself
+    for_channels<D>(dim, [&](int64_t d) { partial[d % 2] += of_direction(d) * tile[d]; });
+    const Lanes<C> along = (partial[0] + partial[1]) * inverse.factor * inverse.factor;
+    for_channels<D>(dim, [&](int64_t d) { gradient[d] = (of_direction(d) - along * tile[d]) * inverse.gradient; });
   }
 
-  // ∂L/∂ê of every pixel of a tile, from its object's row of the tables.
-  void gather(int64_t image, int64_t pixel, const int32_t* labels, int pixels, Scratch<Lanes<C>, D>& gradient) const {
+  // ∂L/∂ê of every pixel of a tile, from its object's row of the tables; 0 where there is none.
+  void gather(int64_t image, int64_t pixel, const int32_t* labels, int pixels, Lanes<C>* gradient) const {
     const int64_t dim = D > 0 ? D : task.view.dim;
-    if (!one_object(labels)) {
-      for_channels<D>(dim, [&](int64_t d) { gradient[d] = Lanes<C>{}; });
-    }
+    for_channels<D>(dim, [&](int64_t d) { gradient[d] = Lanes<C>{}; });
     Lanes<C> weight{};
     if (task.weights != nullptr) {
       const C* weights = static_cast<const C*>(task.weights) + image * task.view.pixels + pixel;
       for (int i = 0; i < pixels; ++i) weight[i] = weights[i];
     }
-    for_objects(labels, [&](int32_t object, Lanes<int32_t> inside, int count) {
-      const int64_t row = (image * task.labels.count + object) * dim;
+    for_objects(labels, [&](int32_t object, Lanes<int32_t> inside, int) {
+      const int64_t row = row_of(image, object);
       const C* values = static_cast<const C*>(task.rows) + row;
       const C* weighted = task.weights == nullptr ? nullptr : static_cast<const C*>(task.weighted_rows) + row;
       const auto own = __builtin_convertvector(inside, decltype(weight < weight));
       for_channels<D>(dim, [&](int64_t d) {
         const Lanes<C> value = weighted == nullptr ? Lanes<C>{} + values[d] : values[d] + weighted[d] * weight;
-        gradient[d] = count == W ? value : own ? value : gradient[d];
+        gradient[d] = own ? value : gradient[d];
       });
     });
   }

@@ -1,7 +1,8 @@
 #include "cpu/direction_sums.h"
 
-#include <atomic>
+#include <array>
 #include <bit>
+#include <mutex>
 
 #include "cpu/tile.h"
 
@@ -16,6 +17,9 @@ template <class C>
 constexpr C round_bias = std::is_same_v<C, double> ? C(0x1.8p52) : C(0x1.8p23);
 
 constexpr int most_pixels_in_slot = 511;  // in float, terms of at most 2^22 are summed over all lanes in 32 bits
+
+// Whoever adds to a row of the table holds the lock of its number: one for several rows.
+std::array<std::mutex, 1024> row_locks;
 
 struct SumTask {
   const EmbeddingView& view;
@@ -60,10 +64,12 @@ double DirectionSums::length(int64_t row) const {
 
 std::vector<double> DirectionSums::means() const {
   std::vector<double> means(rows * dim, 0.0);
-  for (int64_t row = 0; row < rows; ++row) {
-    const double row_length = length(row);
-    for (int64_t d = 0; d < dim && row_length > 0; ++d) means[row * dim + d] = sum(row, d) / row_length;
-  }
+  torch::stable::parallel_for(0, rows, 4096, [&](int64_t first, int64_t last) {
+    for (int64_t row = first; row < last; ++row) {
+      const double row_length = length(row);
+      for (int64_t d = 0; d < dim && row_length > 0; ++d) means[row * dim + d] = sum(row, d) / row_length;
+    }
+  });
   return means;
 }
 

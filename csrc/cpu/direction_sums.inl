@@ -8,12 +8,10 @@ template <class C>
   return reinterpret_cast<Lanes<Fixed<C>>>(values + round_bias<C>);
 }
 
-// Sums over the lanes of `count` vectors, less `bias`, added to a row that other threads add to as well.
+// Sums over the lanes of `count` vectors, less `bias`, added to a row.
 template <int D, class I>
 void add_lane_sums(Lanes<I>* lanes, int64_t count, I bias, int64_t* row) {
-  const auto add = [&](int64_t d, I sum) {
-    std::atomic_ref(row[d]).fetch_add(static_cast<std::make_signed_t<I>>(sum - bias), std::memory_order_relaxed);
-  };
+  const auto add = [&](int64_t d, I sum) { row[d] += static_cast<std::make_signed_t<I>>(sum - bias); };
   if constexpr (D >= W) {  // sums of neighbours, until there are as many as channels, in the order of the channels
     for (int vectors = D; vectors > D / W; vectors /= 2) {
       for (int i = 0; i < vectors / 2; ++i) {
@@ -44,16 +42,18 @@ class LaneSums {
   // S, and with weights T and W
   int64_t channels() const { return D > 0 ? D : weighted ? 2 * dim_ + 1 : dim_; }
 
-  // inside: 0 or -1, which of the tile's pixels are the object's; count: how many
-  [[gnu::always_inline]] void add(int64_t object, const Fixeds* directions, Fixeds inside, int count) {
+  // channel(i): what the tile's pixels add to channel i; inside: 0 or -1, which of them are the object's; count: how
+  // many
+  template <class Channel>
+  [[gnu::always_inline]] void add(int64_t object, Fixeds inside, int count, const Channel& channel) {
     const int64_t slot = object & (slots_ - 1);
     if (objects_[slot] != object || pixels_[slot] + count > most_pixels_in_slot) replace(slot, object);
     pixels_[slot] += count;
     Fixeds* sums = &lanes_[slot * channels()];
     if (count == W) {
-      for_channels<D>(channels(), [&](int64_t i) { sums[i] += directions[i]; });
+      for_channels<D>(channels(), [&](int64_t i) { sums[i] += channel(i); });
     } else {
-      for_channels<D>(channels(), [&](int64_t i) { sums[i] += directions[i] & inside; });
+      for_channels<D>(channels(), [&](int64_t i) { sums[i] += channel(i) & inside; });
     }
   }
 
@@ -73,8 +73,9 @@ class LaneSums {
     if (pixels_[slot] > 0) {
       int64_t* row = &table_[objects_[slot] * row_size_];
       const Fixed<C> bias = static_cast<Fixed<C>>(pixels_[slot]) * std::bit_cast<Fixed<C>>(round_bias<C>);
+      const std::lock_guard lock(row_locks[objects_[slot] % row_locks.size()]);  // other threads add to it as well
       add_lane_sums<D, Fixed<C>>(sums, dim_, bias, row);
-      std::atomic_ref(row[dim_]).fetch_add(pixels_[slot], std::memory_order_relaxed);
+      row[dim_] += pixels_[slot];
       if constexpr (weighted) {
         add_lane_sums<D, Fixed<C>>(sums + dim_, dim_, bias, row + dim_ + 1);
         add_lane_sums<0, Fixed<C>>(sums + 2 * dim_, 1, bias, row + 2 * dim_ + 1);
@@ -101,46 +102,54 @@ struct Summer {
 
   void add_segment(int64_t image, int64_t begin, int64_t end, const int32_t* labels) const {
     const int64_t dim = D > 0 ? D : task.view.dim;
-    const C scale = static_cast<C>(1 / task.unit);
-    // The next tile is loaded before this one is worked on: the wait for memory and the work then overlap.
-    Scratch<Lanes<C>, D, 2 * D> tiles(2 * dim);
-    Scratch<Fixeds, D> directions(2 * dim + 1);
-    Lanes<C>*tile = tiles.data(), *next = tiles.data() + dim;
+    Scratch<Lanes<C>, D, D * tiles_at_once> tiles(dim * tiles_at_once);
     TilePlace<T> place = tile_place<T>(task.view, image, begin, W);
-    const auto load = [&](int64_t pixel, Lanes<C>* into) {
-      if (pixel < end && any_object(labels + (pixel - begin))) {
-        place.pixels = static_cast<int>(std::min<int64_t>(W, end - pixel));
-        load_tile<D, T>(place, into);
-      }
-      place.first += W * place.pixel_stride;
-    };
-    load(begin, tile);
-    for (int64_t pixel = begin; pixel < end; pixel += W, std::swap(tile, next)) {
-      load(pixel + W, next);
-      if (!any_object(labels + (pixel - begin))) continue;
-      const Lanes<C> factor = invert_length<D, C>(tile, dim).factor * scale;
-      for_channels<D>(dim, [&](int64_t d) { directions[d] = to_biased<C>(tile[d] * factor); });
-      if constexpr (weighted) {
-        const int pixels = static_cast<int>(std::min<int64_t>(W, end - pixel));
-        weigh(image * task.view.pixels + pixel, pixels, tile, factor, directions);
-      }
-      add_runs(image, labels + (pixel - begin), directions.data());
+    for (int64_t pixel = begin; pixel < end; pixel += tiles_at_once * W) {
+      place.pixels = static_cast<int>(std::min<int64_t>(tiles_at_once * W, end - pixel));
+      add_tiles(image, pixel, place, labels + (pixel - begin), tiles.data());
+      place.first += tiles_at_once * W * place.pixel_stride;
     }
   }
 
-  void weigh(int64_t first, int pixels, const Lanes<C>* tile, Lanes<C> factor, Scratch<Fixeds, D>& directions) const {
+  [[gnu::always_inline]] void add_tiles(int64_t image, int64_t pixel, const TilePlace<T>& place, const int32_t* labels,
+                                        Lanes<C>* tile) const {
+    const int64_t dim = D > 0 ? D : task.view.dim;
+    if (!any_object(labels, place.pixels)) return;
+    load_tiles<D, T>(place, tile);
+    for (int first = 0; first < place.pixels; first += W, tile += dim, labels += W) {
+      if (any_object(labels)) add_tile(image, pixel + first, std::min(W, place.pixels - first), labels, tile);
+    }
+  }
+
+  [[gnu::always_inline]] void add_tile(int64_t image, int64_t pixel, int pixels, const int32_t* labels,
+                                       Lanes<C>* tile) const {
+    const int64_t dim = D > 0 ? D : task.view.dim;
+    const Lanes<C> factor = invert_length<D, C>(tile, dim).factor * static_cast<C>(1 / task.unit);
+    const auto direction = [&](int64_t d) { return to_biased<C>(tile[d] * factor); };
+    if constexpr (weighted) {
+      Scratch<Fixeds, D> channels(sums.channels());
+      for (int64_t d = 0; d < dim; ++d) channels[d] = direction(d);
+      weigh(image * task.view.pixels + pixel, pixels, tile, factor, channels.data());
+      add_runs(image, labels, [&](int64_t i) { return channels[i]; });
+    } else {
+      add_runs(image, labels, direction);
+    }
+  }
+
+  void weigh(int64_t first, int pixels, const Lanes<C>* tile, Lanes<C> factor, Fixeds* channels) const {
     const int64_t dim = task.view.dim;
     const C* weights = static_cast<const C*>(task.weights) + first;
     Lanes<C> weight{};
     for (int i = 0; i < pixels; ++i) weight[i] = static_cast<C>(weights[i] * task.weight_scale);
-    for (int64_t d = 0; d < dim; ++d) directions[dim + d] = to_biased<C>(tile[d] * factor * weight);
-    directions[2 * dim] = to_biased<C>(weight * static_cast<C>(1 / task.unit));
+    for (int64_t d = 0; d < dim; ++d) channels[dim + d] = to_biased<C>(tile[d] * factor * weight);
+    channels[2 * dim] = to_biased<C>(weight * static_cast<C>(1 / task.unit));
   }
 
-  void add_runs(int64_t image, const int32_t* labels, const Fixeds* directions) const {
+  template <class Channel>
+  [[gnu::always_inline]] void add_runs(int64_t image, const int32_t* labels, const Channel& channel) const {
     const int64_t first_row = image * task.labels.count;
     for_objects(labels, [&](int32_t object, Lanes<int32_t> inside, int count) {
-      sums.add(first_row + object, directions, __builtin_convertvector(inside, Fixeds), count);
+      sums.add(first_row + object, __builtin_convertvector(inside, Fixeds), count, channel);
     });
   }
 };

@@ -7,6 +7,17 @@
 namespace embedseg {
 namespace {
 
+double dot(const double* a, const double* b, int64_t size) {
+  double even = 0, odd = 0;  // two sums at once: one alone would wait for itself
+  int64_t i = 0;
+  for (; i + 1 < size; i += 2) even += a[i] * b[i], odd += a[i + 1] * b[i + 1];
+  return (i < size ? even + a[i] * b[i] : even) + odd;
+}
+
+void add_scaled(double* __restrict to, double factor, const double* __restrict values, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) to[i] += factor * values[i];
+}
+
 // The loss of one image, from the sums over its objects: work of the size of K × D, in double.
 class ImageLoss {
  public:
@@ -19,10 +30,12 @@ class ImageLoss {
         weighted_(weighted) {
     lengths_.resize(objects);
     neighbors_.assign(objects, 0);
+    occurs_.resize(objects);
     for (int64_t k = 0; k < objects; ++k) {
       lengths_[k] = sums.length(first_row + k);
       pixels_ += count(k);
-      occurring_ += count(k) > 0;
+      occurs_[k] = count(k) > 0;
+      occurring_ += occurs_[k];
     }
     const int64_t background = objects > 0 ? count(0) : 0;
     if (balanced && background > 0 && background < pixels_) {
@@ -33,8 +46,8 @@ class ImageLoss {
 
   int64_t dim() const { return sums_.dim; }
   int64_t count(int64_t k) const { return sums_.count(first_row_ + k); }
-  bool occurs(int64_t k) const { return k >= 0 && k < objects_ && count(k) > 0; }
-  double mean(int64_t k, int64_t d) const { return means_[k * sums_.dim + d]; }
+  bool occurs(int64_t k) const { return k >= 0 && k < objects_ && occurs_[k]; }
+  const double* mean(int64_t k) const { return means_ + k * sums_.dim; }
   double class_weight(int64_t k) const { return k == 0 ? background_weight_ : foreground_weight_; }
   bool empty() const { return pixels_ == 0; }
 
@@ -45,7 +58,7 @@ class ImageLoss {
         loss += class_weight(k) * (static_cast<double>(count(k)) - lengths_[k]);
       } else {
         loss += sums_.total_weight(first_row_ + k);
-        for (int64_t d = 0; d < dim(); ++d) loss -= sums_.weighted_sum(first_row_ + k, d) * mean(k, d);
+        for (int64_t d = 0; d < dim(); ++d) loss -= sums_.weighted_sum(first_row_ + k, d) * mean(k)[d];
       }
     }
     return loss / static_cast<double>(pixels_);
@@ -59,9 +72,9 @@ class ImageLoss {
       for (int64_t d = 0; d < dim(); ++d) {
         if (weighted_) {
           rows[k * dim() + d] = -share * sums_.weighted_sum(first_row_ + k, d);
-          weighted_rows[k * dim() + d] = -share * mean(k, d);
+          weighted_rows[k * dim() + d] = -share * mean(k)[d];
         } else {
-          rows[k * dim() + d] = -share * class_weight(k) * mean(k, d);
+          rows[k * dim() + d] = -share * class_weight(k) * mean(k)[d];
         }
       }
       if (weighted_) through_mean(k, rows + k * dim());
@@ -76,23 +89,18 @@ class ImageLoss {
   double discrimination(int64_t k, int64_t n, double scale, double* rows) const {
     if (!occurs(k) || !occurs(n)) return 0;
     const double share = 1.0 / (static_cast<double>(occurring_) * static_cast<double>(neighbors_[k]));
-    double product = 0;
-    for (int64_t d = 0; d < dim(); ++d) product += mean(k, d) * mean(n, d);
+    const double product = dot(mean(k), mean(n), dim());
     const double slope = scale * share * ((product > 0) - (product < 0));
-    for (int64_t d = 0; d < dim(); ++d) {
-      rows[k * dim() + d] += slope * mean(n, d);
-      rows[n * dim() + d] += slope * mean(k, d);
-    }
+    add_scaled(rows + k * dim(), slope, mean(n), dim());
+    add_scaled(rows + n * dim(), slope, mean(k), dim());
     return share * std::abs(product);
   }
 
   // From ∂L/∂u_k to ∂L/∂S_k, in place: (I − u uᵀ) g / ‖S‖.
   void through_mean(int64_t k, double* row) const {
-    double along = 0;
-    for (int64_t d = 0; d < dim(); ++d) along += row[d] * mean(k, d);
-    for (int64_t d = 0; d < dim(); ++d) {
-      row[d] = lengths_[k] > 0 ? (row[d] - along * mean(k, d)) / lengths_[k] : 0.0;
-    }
+    if (lengths_[k] == 0) return std::fill_n(row, dim(), 0.0), void();
+    add_scaled(row, -dot(row, mean(k), dim()), mean(k), dim());
+    for (int64_t d = 0; d < dim(); ++d) row[d] /= lengths_[k];
   }
 
  private:
@@ -102,6 +110,7 @@ class ImageLoss {
   bool weighted_;
   std::vector<double> lengths_;
   std::vector<int64_t> neighbors_;
+  std::vector<uint8_t> occurs_;
   int64_t pixels_ = 0, occurring_ = 0;
   double foreground_weight_ = 1, background_weight_ = 1;
 };
@@ -141,7 +150,7 @@ template <class C>
 Tensor tensor_of(const std::vector<double>& values, const std::vector<int64_t>& size, ScalarType dtype,
                  const Tensor& like) {
   Tensor tensor = empty(size, dtype, like);
-  for (size_t i = 0; i < values.size(); ++i) data<C>(tensor)[i] = static_cast<C>(values[i]);
+  std::transform(values.begin(), values.end(), data<C>(tensor), [](double value) { return static_cast<C>(value); });
   return tensor;
 }
 

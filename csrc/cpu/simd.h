@@ -1,6 +1,10 @@
 // Vectors of the compiler's own making, and which of the processor's instruction sets serves them.
 #pragma once
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include <cstdint>
 #include <type_traits>
 #include <utility>

@@ -27,6 +27,8 @@ TilePlace<T> tile_place(const EmbeddingView& view, int64_t image, int64_t pixel,
   return {first, view.layout(), view.dim, view.dim_stride, view.pixel_stride, pixels};
 }
 
+constexpr int line = 64;  // bytes of a cache line
+
 constexpr int64_t segment_length = 4096;  // pixels: 16 KiB of labels, half of a first-level cache
 
 // The grain of parallel work: every image's rows, cut into segments.

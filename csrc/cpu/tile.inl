@@ -140,6 +140,27 @@ void load_tile(const TilePlace<T>& place, Lanes<Compute<T>>* tile) {
   }
 }
 
+constexpr int tiles_at_once = 32 / W;
+
+// Several tiles at once, one behind the other: vectors [tile][D]. Channel by channel, so that a cache line is read as a
+// whole; those of the tiles after the next arrive while this one is worked on.
+template <int D, class T>
+[[gnu::always_inline]] inline void load_tiles(TilePlace<T> place, Lanes<Compute<T>>* tiles) {
+  constexpr int pixels = tiles_at_once * W, ahead = 64;
+  const int64_t dim = D > 0 ? D : place.dim;
+  if (place.pixels == pixels && place.layout == Layout::planar) {
+    for (int64_t d = 0; d < dim; ++d, place.first += place.dim_stride) {
+      for (int i = 0; i < tiles_at_once; ++i) tiles[i * dim + d] = load_lanes(place.first + i * W);
+      for (int i = 0; i < pixels; i += line / sizeof(T)) __builtin_prefetch(place.first + ahead + i);
+    }
+    return;
+  }
+  for (int left = place.pixels; left > 0; left -= W, tiles += dim, place.first += W * place.pixel_stride) {
+    place.pixels = std::min(left, W);
+    load_tile<D, T>(place, tiles);
+  }
+}
+
 template <int D, class T>
 void store_tile(const TilePlace<T>& place, Lanes<Compute<T>>* tile) {
   const int64_t dim = D > 0 ? D : place.dim;
@@ -153,6 +174,21 @@ void store_tile(const TilePlace<T>& place, Lanes<Compute<T>>* tile) {
       T* channel = place.first + d * place.dim_stride;
       for (int i = 0; i < place.pixels; ++i) channel[i * place.pixel_stride] = static_cast<T>(tile[d][i]);
     }
+  }
+}
+
+template <int D, class T>
+[[gnu::always_inline]] inline void store_tiles(TilePlace<T> place, Lanes<Compute<T>>* tiles) {
+  const int64_t dim = D > 0 ? D : place.dim;
+  if (place.pixels == tiles_at_once * W && place.layout == Layout::planar) {
+    for (int64_t d = 0; d < dim; ++d, place.first += place.dim_stride) {
+      for (int i = 0; i < tiles_at_once; ++i) store_lanes(place.first + i * W, tiles[i * dim + d]);
+    }
+    return;
+  }
+  for (int left = place.pixels; left > 0; left -= W, tiles += dim, place.first += W * place.pixel_stride) {
+    place.pixels = std::min(left, W);
+    store_tile<D, T>(place, tiles);
   }
 }
 
@@ -176,16 +212,27 @@ template <int lanes, class V, class Combine>
   }
 }
 
-// Whether any lane of a mask (0 or -1 in every lane) is set; and which are, lane i as bit i.
-template <class M>
-[[gnu::always_inline]] inline bool any_lane(M mask) {
-  return reduce<W>(mask, [](auto a, auto b) { return a | b; }) != 0;
-}
+// Which lanes of a mask (0 or -1 in every lane) are set, lane i as bit i.
 template <class M>
 [[gnu::always_inline]] inline uint32_t bits_of(M mask) {
-  M weights;
+  auto lanes = __builtin_convertvector(mask, Lanes<int32_t>);
+#if defined(__x86_64__)
+  if constexpr (W == 16) {
+    return _mm512_movepi32_mask(reinterpret_cast<__m512i>(lanes));
+  } else if constexpr (W == 8) {
+    return static_cast<uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(lanes)));
+  } else {
+    return static_cast<uint32_t>(_mm_movemask_ps(reinterpret_cast<__m128>(lanes)));
+  }
+#else
+  Lanes<int32_t> weights;
   for (int i = 0; i < W; ++i) weights[i] = 1 << i;
-  return static_cast<uint32_t>(reduce<W>(mask & weights, [](auto a, auto b) { return a | b; }));
+  return static_cast<uint32_t>(reduce<W>(lanes & weights, [](auto a, auto b) { return a | b; }));
+#endif
+}
+template <class M>
+[[gnu::always_inline]] inline bool any_lane(M mask) {
+  return bits_of(mask) != 0;
 }
 
 // Labels [begin, end) as int32, −1 for those that are no object's; and W times −1 behind the last.
@@ -205,10 +252,14 @@ inline void read_labels(const LabelView& view, int64_t begin, int64_t end, int32
   with_integer(view.dtype, [&]<class T>() { read_labels_as<T>(view, begin, end, out); });
 }
 
-inline bool any_object(const int32_t* labels) {
-  Lanes<int32_t> tile;
-  std::memcpy(&tile, labels, sizeof tile);
-  return any_lane(tile >= 0);
+// Whether any of the labels of one tile, or of several, is an object's; behind the last must be W times −1.
+inline bool any_object(const int32_t* labels, int pixels = W) {
+  Lanes<int32_t> tile, all = Lanes<int32_t>{} - 1;
+  for (int i = 0; i < pixels; i += W) {
+    std::memcpy(&tile, labels + i, sizeof tile);
+    all &= tile;
+  }
+  return any_lane(all >= 0);
 }
 
 inline bool one_object(const int32_t* labels) {

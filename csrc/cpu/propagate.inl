@@ -10,17 +10,17 @@ uint32_t judge_as(const Judgement& judgement, int64_t image, int64_t pixel, int 
   const C* mean = static_cast<const C*>(judgement.means) + row * dim;
   const C* background = static_cast<const C*>(judgement.means) + judgement.background_row(image) * dim;
   const C max_distance = static_cast<C>(judgement.max_distance);
-  Scratch<Lanes<C>, D> tile(dim);
-  TilePlace<T> place = tile_place<T>(view, image, pixel, W);
+  constexpr int tile_count = block_length / W;
+  Scratch<Lanes<C>, D, D * tile_count> tiles(dim * tile_count);
+  load_tiles<D, T, tile_count>(tile_place<T>(view, image, pixel, pixels), tiles.data());
+  Lanes<C>* tile = tiles.data();
   uint32_t accepted = 0;
-  for (int first = 0; first < pixels; first += W, place.first += W * view.pixel_stride) {
-    place.pixels = std::min(W, pixels - first);
-    load_tile<D, T>(place, tile.data());
-    const Lanes<C> factor = invert_length<D, C>(tile.data(), dim).factor;
+  for (int first = 0; first < pixels; first += W, tile += dim) {
+    const Lanes<C> factor = invert_length<D, C>(tile, dim).factor;
     const auto project = [&](const C* direction) {
-      Lanes<C> product{};
-      for_channels<D>(dim, [&](int64_t d) { product += tile[d] * direction[d]; });
-      return product * factor;
+      Lanes<C> partial[2]{};  // two sums at once: one alone would wait for itself
+      for_channels<D>(dim, [&](int64_t d) { partial[d % 2] += tile[d] * direction[d]; });
+      return (partial[0] + partial[1]) * factor;
     };
     const Lanes<C> likeness = project(mean);
     // By how much the object is too far, in cosine distance.
@@ -32,13 +32,13 @@ uint32_t judge_as(const Judgement& judgement, int64_t image, int64_t pixel, int 
     // Near a limit, and without direction (zero or not finite?), a pixel is looked at in double.
     const uint32_t unsure = bits_of((excess < C(1e-5)) & (excess > C(-1e-5))) | bits_of(factor == C(0));
     uint32_t taken = bits_of(excess < C(0)) & ~unsure;
-    for (int i = 0; unsure != 0 && i < place.pixels; ++i) {
+    for (int i = 0; unsure != 0 && first + i < pixels && i < W; ++i) {
       if ((unsure >> i & 1) == 0) continue;
       taken |= static_cast<uint32_t>(judgement.accepts(image, pixel + first + i, row)) << i;
     }
-    accepted |= (taken & ((1u << place.pixels) - 1)) << first;
+    accepted |= taken << first;
   }
-  return accepted;
+  return accepted & ((1u << pixels) - 1);
 }
 
 // Bit i: label i of a block is `object`.

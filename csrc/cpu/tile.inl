@@ -144,13 +144,13 @@ constexpr int tiles_at_once = 32 / W;
 
 // Several tiles at once, one behind the other: vectors [tile][D]. Channel by channel, so that a cache line is read as a
 // whole; those of the tiles after the next arrive while this one is worked on.
-template <int D, class T>
+template <int D, class T, int count = tiles_at_once>
 [[gnu::always_inline]] inline void load_tiles(TilePlace<T> place, Lanes<Compute<T>>* tiles) {
-  constexpr int pixels = tiles_at_once * W, ahead = 64;
+  constexpr int pixels = count * W, ahead = 64;
   const int64_t dim = D > 0 ? D : place.dim;
   if (place.pixels == pixels && place.layout == Layout::planar) {
     for (int64_t d = 0; d < dim; ++d, place.first += place.dim_stride) {
-      for (int i = 0; i < tiles_at_once; ++i) tiles[i * dim + d] = load_lanes(place.first + i * W);
+      for (int i = 0; i < count; ++i) tiles[i * dim + d] = load_lanes(place.first + i * W);
       for (int i = 0; i < pixels; i += line / sizeof(T)) __builtin_prefetch(place.first + ahead + i);
     }
     return;

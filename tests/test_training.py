@@ -117,15 +117,25 @@ def stacked(trainer, numbers):
     return [torch.stack(parts) for parts in zip(*[trainer.crops[number] for number in numbers], strict=True)]
 
 
-def run_script(out, **environment):
-    """Start a training process of this file's `main`."""
-    paths = os.pathsep.join([str(Path(embedseg_ops.__file__).parents[1]), str(Path(__file__).parent)])
-    variables = {**os.environ, **environment, "OMP_NUM_THREADS": "1"}
-    variables["PYTHONPATH"] = os.pathsep.join(filter(None, [paths, os.environ.get("PYTHONPATH")]))
-    return subprocess.Popen([sys.executable, __file__, str(out)], env=variables, stderr=subprocess.PIPE)
+@pytest.fixture
+def run_script():
+    """Starts training processes of this file's `main`; those that still run after the test are killed."""
+    processes = []
+
+    def start(out, **environment):
+        paths = os.pathsep.join([str(Path(embedseg_ops.__file__).parents[1]), str(Path(__file__).parent)])
+        variables = {**os.environ, **environment, "OMP_NUM_THREADS": "1"}
+        variables["PYTHONPATH"] = os.pathsep.join(filter(None, [paths, os.environ.get("PYTHONPATH")]))
+        processes.append(subprocess.Popen([sys.executable, __file__, str(out)], env=variables, stderr=subprocess.PIPE))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        with process:
+            process.kill()
 
 
-def test_killed_at_any_moment_it_resumes(tmp_path):
+def test_killed_at_any_moment_it_resumes(tmp_path, run_script):
     uninterrupted = train(tmp_path / "one", steps=4, checkpoint_every=1, validate_every=100)
     process = run_script(tmp_path / "killed")
     checkpoint = tmp_path / "killed" / "checkpoint.pt"
@@ -140,7 +150,7 @@ def test_killed_at_any_moment_it_resumes(tmp_path):
     assert len(resumed.splitlines()) == 1 + OPTIONS.steps
 
 
-def test_two_processes_give_the_gradients_of_one(tmp_path):
+def test_two_processes_give_the_gradients_of_one(tmp_path, run_script):
     trainer = Trainer(tmp_path, SETTINGS, samples(), [], replace(OPTIONS, batch=4))
     trainer.loss(*stacked(trainer, range(4))).total.backward()
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "TEST_STORE": str(tmp_path / "store")}

@@ -19,6 +19,8 @@ class Memory {
  public:
   explicit Memory(int64_t blocks) : entries_(blocks * ways) {}
 
+  void prefetch(int64_t block) const { __builtin_prefetch(&entries_[block * ways]); }
+
   // The entry that has the object, or the one to put it in.
   std::atomic_ref<uint64_t> entry(int64_t block, int32_t object) {
     uint64_t* const entries = &entries_[block * ways];

@@ -84,6 +84,7 @@ class Growth {
 
  private:
   static constexpr Bits all = static_cast<Bits>(~0);
+  static constexpr int64_t ahead = 8;  // blocks
 
   void settle_seeds() {
     blocks_.for_rows([&](int64_t, int64_t row) {
@@ -142,10 +143,21 @@ class Growth {
     torch::stable::parallel_for(0, static_cast<int64_t>(frontier_.size()), 256, [&](int64_t first, int64_t last) {
       std::vector<int64_t> touched;
       std::vector<Contest> contests;
-      for (int64_t i = first; i < last; ++i) expand(frontier_[i], touched, contests);
+      for (int64_t i = first; i < last; ++i) {
+        if (i + ahead < last) fetch_around(frontier_[i + ahead]);
+        expand(frontier_[i], touched, contests);
+      }
       append(touched_, touched);
       append(contests_, contests);
     });
+  }
+
+  // Frontiers jump all over the image: what a block will need is asked for some blocks early.
+  void fetch_around(int64_t block) {
+    for (const int64_t row : blocks_.rows_around()) {
+      memory_.prefetch(block + row);
+      __builtin_prefetch(blocks_.labels(block + row));
+    }
   }
 
   void end_level() {

@@ -42,9 +42,8 @@ struct GradientWriter {
   [[gnu::always_inline]] void project(Lanes<C>* tile, Lanes<C>* gradient, const Direction& of_direction) const {
     const int64_t dim = D > 0 ? D : task.view.dim;
     const InverseLength<C> inverse = invert_length<D, C>(tile, dim);
-    Lanes<C> partial[2]{};  // two sums at once: one alone would wait for itself
-    for_channels<D>(dim, [&](int64_t d) { partial[d % 2] += of_direction(d) * tile[d]; });
-    const Lanes<C> along = (partial[0] + partial[1]) * inverse.factor * inverse.factor;
+    const Lanes<C> product = sum_channels<D, C, 2>(dim, [&](int64_t d) { return of_direction(d) * tile[d]; });
+    const Lanes<C> along = product * inverse.factor * inverse.factor;
     for_channels<D>(dim, [&](int64_t d) { gradient[d] = (of_direction(d) - along * tile[d]) * inverse.gradient; });
   }
 

@@ -127,22 +127,21 @@ struct Summer {
     const Lanes<C> factor = invert_length<D, C>(tile, dim).factor * static_cast<C>(1 / task.unit);
     const auto direction = [&](int64_t d) { return to_biased<C>(tile[d] * factor); };
     if constexpr (weighted) {
-      Scratch<Fixeds, D> channels(sums.channels());
-      for (int64_t d = 0; d < dim; ++d) channels[d] = direction(d);
-      weigh(image * task.view.pixels + pixel, pixels, tile, factor, channels.data());
-      add_runs(image, labels, [&](int64_t i) { return channels[i]; });
+      const Lanes<C> weight = read_weights(image * task.view.pixels + pixel, pixels);
+      add_runs(image, labels, [&](int64_t i) {
+        if (i < dim) return direction(i);
+        return to_biased<C>(i < 2 * dim ? tile[i - dim] * factor * weight : weight * static_cast<C>(1 / task.unit));
+      });
     } else {
       add_runs(image, labels, direction);
     }
   }
 
-  void weigh(int64_t first, int pixels, const Lanes<C>* tile, Lanes<C> factor, Fixeds* channels) const {
-    const int64_t dim = task.view.dim;
+  Lanes<C> read_weights(int64_t first, int pixels) const {
     const C* weights = static_cast<const C*>(task.weights) + first;
     Lanes<C> weight{};
     for (int i = 0; i < pixels; ++i) weight[i] = static_cast<C>(weights[i] * task.weight_scale);
-    for (int64_t d = 0; d < dim; ++d) channels[dim + d] = to_biased<C>(tile[d] * factor * weight);
-    channels[2 * dim] = to_biased<C>(weight * static_cast<C>(1 / task.unit));
+    return weight;
   }
 
   template <class Channel>

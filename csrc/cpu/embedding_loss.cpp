@@ -98,7 +98,10 @@ class ImageLoss {
 
   // From ∂L/∂u_k to ∂L/∂S_k, in place: (I − u uᵀ) g / ‖S‖.
   void through_mean(int64_t k, double* row) const {
-    if (lengths_[k] == 0) return std::fill_n(row, dim(), 0.0), void();
+    if (lengths_[k] == 0) {
+      std::fill_n(row, dim(), 0.0);
+      return;
+    }
     add_scaled(row, -dot(row, mean(k), dim()), mean(k), dim());
     for (int64_t d = 0; d < dim(); ++d) row[d] /= lengths_[k];
   }

@@ -18,9 +18,7 @@ uint32_t judge_as(const Judgement& judgement, int64_t image, int64_t pixel, int 
   for (int first = 0; first < pixels; first += W, tile += dim) {
     const Lanes<C> factor = invert_length<D, C>(tile, dim).factor;
     const auto project = [&](const C* direction) {
-      Lanes<C> partial[2]{};  // two sums at once: one alone would wait for itself
-      for_channels<D>(dim, [&](int64_t d) { partial[d % 2] += tile[d] * direction[d]; });
-      return (partial[0] + partial[1]) * factor;
+      return sum_channels<D, C, 2>(dim, [&](int64_t d) { return tile[d] * direction[d]; }) * factor;
     };
     const Lanes<C> likeness = project(mean);
     // By how much the object is too far, in cosine distance.

@@ -46,6 +46,18 @@ template <int D, class Body>
   }
 }
 
+// The sum of term(d) over the channels, as four sums, or two, at once: one alone would wait for itself.
+template <int D, class C, int sums, class Term>
+[[gnu::always_inline]] inline Lanes<C> sum_channels(int64_t dim, const Term& term) {
+  Lanes<C> partial[sums]{};
+  for_channels<D>(dim, [&](int64_t d) { partial[d % sums] += term(d); });
+  if constexpr (sums == 2) {
+    return partial[0] + partial[1];
+  } else {
+    return (partial[0] + partial[1]) + (partial[2] + partial[3]);
+  }
+}
+
 template <class T>
 [[gnu::always_inline]] inline Lanes<Compute<T>> load_lanes(const T* from) {
   if constexpr (std::is_same_v<T, c10::BFloat16>) {
@@ -317,9 +329,8 @@ template <class C>
 template <int D, class C>
 [[gnu::always_inline]] inline InverseLength<C> invert_length(Lanes<C>* tile, int64_t runtime_dim) {
   const int64_t dim = D > 0 ? D : runtime_dim;
-  Lanes<C> partial[4]{}, length;  // four sums at once: one alone would wait for itself
-  for_channels<D>(dim, [&](int64_t d) { partial[d % 4] += tile[d] * tile[d]; });
-  const Lanes<C> square = (partial[0] + partial[1]) + (partial[2] + partial[3]);
+  const Lanes<C> square = sum_channels<D, C, 4>(dim, [&](int64_t d) { return tile[d] * tile[d]; });
+  Lanes<C> length;
   for (int i = 0; i < W; ++i) length[i] = std::sqrt(square[i]);
   const Lanes<C> inverse = C(1) / length;
   const auto safe = (square > smallest_square<C>)&(square < largest_square<C>);

@@ -1,9 +1,12 @@
 """Targets and the training loss."""
 
+import math
+
+import pytest
 import torch
 from samples import cells
 
-from embedseg_ops.losses import pixel_weights, regression_loss, sparsity_loss, training_loss
+from embedseg_ops.losses import foreground_loss, pixel_weights, regression_loss, sparsity_loss, training_loss
 from embedseg_ops.targets import make_targets
 
 LABELS = torch.tensor([[[0, 0, 0, 1], [-1, -1, 2, 2]], [[0, 0, 0, 0], [0, 0, 0, -1]]])
@@ -53,6 +56,20 @@ def test_training_loss_adds_up():
     torch.testing.assert_close(sparse.sparsity, 3 * sparsity_loss(embedding, labels))
     rest = sparse.regression + 5 * (sparse.consistency + sparse.discrimination)
     torch.testing.assert_close(sparse.total, rest + sparse.sparsity)
+    logits = torch.randn(2, 24, 24)
+    cut = training_loss(embedding, targets.distance + 0.5, targets, logits, weights=None, foreground_weight=3.0)
+    torch.testing.assert_close(cut.foreground, 3 * foreground_loss(logits, labels, None))
+    torch.testing.assert_close(cut.total, loss.regression / 4 + loss.total - loss.regression + cut.foreground)
+
+
+def test_foreground_loss_is_the_surprise_at_the_counted_pixels():
+    logits = torch.randn(LABELS.shape, generator=torch.Generator().manual_seed(0))
+    images = []
+    for image, labels in zip(logits, LABELS, strict=True):
+        told = [(float(x.sigmoid()), int(k)) for x, k in zip(image.ravel(), labels.ravel(), strict=True) if k >= 0]
+        images.append(sum(-math.log(p if k > 0 else 1 - p) for p, k in told) / len(told))
+    assert foreground_loss(logits, LABELS, None).item() == pytest.approx(sum(images) / 2)
+    assert foreground_loss(logits, torch.full_like(LABELS, -1)) == 0
 
 
 def test_sparsity_is_0_on_an_axis_and_1_between_all_of_them():

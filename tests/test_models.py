@@ -27,11 +27,12 @@ def test_padding_leaves_sizes_that_fit_alone():
     torch.testing.assert_close(model(image), model.head(model.backbone(image)))
 
 
-@pytest.mark.parametrize("options", [{"distance_features": True}, {"batch_norm": True}, {"head_filters": 7}])
+@pytest.mark.parametrize(
+    "options", [{"distance_features": True}, {"batch_norm": True}, {"head_filters": 7}, {"foreground": True}]
+)
 def test_every_parameter_gets_a_gradient(options):
     model = build_model(filters=4, **options)
-    embedding, distance = model(torch.randn(2, 1, 16, 16))
-    (embedding.square().mean() + (distance - 1).square().mean()).backward()
+    sum((output - 1).square().mean() for output in model(torch.randn(2, 1, 16, 16))).backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
@@ -40,6 +41,19 @@ def test_only_the_option_lets_distance_features_reach_the_embedding():
         model = build_model(filters=4, distance_features=option)
         model(torch.randn(1, 1, 16, 16))[0].sum().backward()
         assert (model.head.distance_branch[0].weight.grad is not None) == option
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_the_distance_map_ends_with_the_foreground(spatial_dims):
+    torch.manual_seed(0)
+    model = build_model(filters=4, spatial_dims=spatial_dims, foreground=True)
+    image = torch.randn(2, 1, *(9, 13, 10)[:spatial_dims])
+    embedding, distance, logits = model(image)
+    assert logits.shape == distance.shape == image.squeeze(1).shape
+    assert 0 < (logits > 0).sum() < logits.numel()
+    expected = distance.where(logits > 0, torch.zeros(()))
+    assert not torch.equal(expected, distance)
+    torch.testing.assert_close(model.eval()(image), (embedding, expected))
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
@@ -52,8 +66,9 @@ def test_head_on_a_monai_network(spatial_dims):
     assert distance.shape == (1, *(9, 10, 11)[:spatial_dims])
 
 
-def test_export_with_any_size():
-    model = build_model(filters=2, dim=3).eval()
+@pytest.mark.parametrize("foreground", [False, True])
+def test_export_with_any_size(foreground):
+    model = build_model(filters=2, dim=3, foreground=foreground).eval()
     dynamic = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
     exported = torch.export.export(model, (torch.randn(2, 1, 21, 18),), dynamic_shapes=(dynamic,)).module()
     for shape in [(2, 1, 21, 18), (3, 1, 40, 33)]:
@@ -61,8 +76,9 @@ def test_export_with_any_size():
         torch.testing.assert_close(exported(image), model(image))
 
 
-def test_compile_captures_the_whole_network():
-    model = build_model(filters=2, dim=3).eval()
+@pytest.mark.parametrize("foreground", [False, True])
+def test_compile_captures_the_whole_network(foreground):
+    model = build_model(filters=2, dim=3, foreground=foreground).eval()
     image = torch.randn(1, 1, 13, 16)
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(image), model(image))

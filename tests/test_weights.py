@@ -12,7 +12,9 @@ SETTINGS = Settings(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, Settings(filters=2, spatial_dims=3, distance_features=True)])
+@pytest.mark.parametrize(
+    "settings", [SETTINGS, Settings(filters=2, spatial_dims=3, distance_features=True, foreground=True)]
+)
 def test_a_file_is_all_that_is_needed(tmp_path, settings):
     model = settings.build().eval()
     save_model(tmp_path / "model.safetensors", model, settings)

@@ -77,6 +77,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         "learning_rate": "the largest of the one-cycle schedule", "distance": "objects nearer than this are neighbours",
         "embedding_weight": "λ₁", "target_scale": "of the distance map in the loss; 1 in the paper",
         "sparsity_weight": "of the constraint that keeps directions on the axes",
+        "foreground_weight": "of the loss of --foreground",
         "seed": "of weights, crops and order", "checkpoint_every": "steps between checkpoints",
         "validate_every": "steps between validations", "workers": "processes that prepare crops",
     }.items():  # fmt: skip
@@ -95,6 +96,9 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-norm", action="store_true", help="normalise after every convolution")
     parser.add_argument(
         "--distance-features", action="store_true", help="let the embedding branch see the distance branch"
+    )
+    parser.add_argument(
+        "--foreground", action="store_true", help="learn the foreground, too, and cut the distance map with it"
     )
     parser.add_argument(
         "--bf16", action=argparse.BooleanOptionalAction,
@@ -119,7 +123,7 @@ def train(options: argparse.Namespace) -> None:
     first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, one speaks
     samples, validation = load_training_data(options.data, options.spatial_dims, options.hold_out, first)
     given = vars(options)
-    architecture = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm")
+    architecture = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm", "foreground")
     settings = Settings(
         channels=len(samples[0].image),
         **{field: given[field] for field in architecture},

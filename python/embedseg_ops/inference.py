@@ -100,7 +100,8 @@ def predict_network(
 
     Args:
         image: float32 ``[C, *spatial]``, normalised.
-        model: maps ``[1, C, *spatial]`` to an embedding ``[1, D, *spatial]`` and a distance map ``[1, *spatial]``.
+        model: maps ``[1, C, *spatial]`` to an embedding ``[1, D, *spatial]`` and a distance map ``[1, *spatial]``;
+            in evaluation mode.
         tile: largest side of a tile, in pixels; None: 1024 in 2D, 160 in 3D.
         overlap: of neighbouring tiles, in pixels; None: 144 in 2D, 48 in 3D.
         progress: show a progress bar.

@@ -19,6 +19,7 @@ class TrainingLoss(NamedTuple):
         consistency: L_con.
         discrimination: L_dis.
         sparsity: the sparsity constraint, times its weight; 0 without.
+        foreground: the cross-entropy of the foreground, times its weight; 0 without.
     """
 
     total: Tensor
@@ -26,6 +27,7 @@ class TrainingLoss(NamedTuple):
     consistency: Tensor
     discrimination: Tensor
     sparsity: Tensor
+    foreground: Tensor
 
 
 def pixel_weights(labels: Tensor, weights: str | None = "balanced") -> Tensor:
@@ -59,9 +61,26 @@ def regression_loss(
         weights: see `pixel_weights`.
         scale: of both maps; 1 in the paper, 10 in the authors' code. The loss grows with its square.
     """
-    errors = pixel_weights(labels, weights) * (distance.float() - target) ** 2
+    return scale**2 * mean_error((distance.float() - target) ** 2, labels, weights)
+
+
+def foreground_loss(logits: Tensor, labels: Tensor, weights: str | None = "balanced") -> Tensor:
+    """Return the weighted mean cross-entropy of foreground and background, averaged over the images; a scalar.
+
+    Args:
+        logits: of the foreground, float ``[B, *spatial]``.
+        labels: integer ``[B, *spatial]``; −1 does not count.
+        weights: see `pixel_weights`.
+    """
+    errors = F.binary_cross_entropy_with_logits(logits.float(), (labels > 0).float(), reduction="none")
+    return mean_error(errors, labels, weights)
+
+
+def mean_error(errors: Tensor, labels: Tensor, weights: str | None) -> Tensor:
+    """Return the weighted mean of ``[B, *spatial]`` over the counted pixels, averaged over the images."""
+    weighted = pixel_weights(labels, weights) * errors
     counts = (labels >= 0).flatten(1).sum(1).clamp(min=1)
-    return scale**2 * (errors.flatten(1).sum(1) / counts).mean()
+    return (weighted.flatten(1).sum(1) / counts).mean()
 
 
 def sparsity_loss(embedding: Tensor, labels: Tensor) -> Tensor:
@@ -78,8 +97,9 @@ def sparsity_loss(embedding: Tensor, labels: Tensor) -> Tensor:
 
 
 def training_loss(
-    embedding: Tensor, distance: Tensor, targets: Targets, *, embedding_weight: float = 5.0,
-    weights: str | None = "balanced", target_scale: float = 1.0, sparsity_weight: float = 0.0,
+    embedding: Tensor, distance: Tensor, targets: Targets, foreground: Tensor | None = None, *,
+    embedding_weight: float = 5.0, weights: str | None = "balanced", target_scale: float = 1.0,
+    sparsity_weight: float = 0.0, foreground_weight: float = 5.0,
 ) -> TrainingLoss:  # fmt: skip
     """Return the loss of the network's outputs for a batch; the defaults are the paper's.
 
@@ -87,15 +107,19 @@ def training_loss(
         embedding: float ``[B, D, *spatial]``.
         distance: float ``[B, *spatial]``.
         targets: from `embedseg_ops.targets.make_targets`.
+        foreground: logits, float ``[B, *spatial]``, of a network that has them (not in the paper).
         embedding_weight: λ₁.
-        weights: of both terms, ``"balanced"`` or None; see `pixel_weights`.
+        weights: of the pixels in all terms but the sparsity, ``"balanced"`` or None; see `pixel_weights`.
         target_scale: see `regression_loss`.
         sparsity_weight: of `sparsity_loss`.
+        foreground_weight: of `foreground_loss`.
     """
     regression = regression_loss(distance, targets.distance, targets.labels, weights, target_scale)
     parts = embedseg_ops.embedding_loss(embedding, targets.labels, targets.pairs, weights=weights)
-    sparsity = torch.zeros_like(regression)
+    sparsity = outline = torch.zeros_like(regression)
     if sparsity_weight > 0:
         sparsity = sparsity_weight * sparsity_loss(embedding, targets.labels)
-    total = regression + embedding_weight * parts.total + sparsity
-    return TrainingLoss(total, regression, parts.consistency, parts.discrimination, sparsity)
+    if foreground is not None:
+        outline = foreground_weight * foreground_loss(foreground, targets.labels, weights)
+    total = regression + embedding_weight * parts.total + sparsity + outline
+    return TrainingLoss(total, regression, parts.consistency, parts.discrimination, sparsity, outline)

@@ -77,11 +77,13 @@ class EmbeddingHead(nn.Module):
         spatial_dims: 2 or 3.
         distance_features: feed the distance branch's features to the embedding branch too (Wu, Chen, Merhof 2020).
         batch_norm: normalise after every convolution.
+        foreground: let the distance branch also tell foreground from background, and the distance map be 0 in the
+            background: a classification knows better than a regression where exactly an object ends (not in the paper).
     """
 
     def __init__(
         self, in_channels: int, dim: int = 16, filters: int | None = None, spatial_dims: int = 2,
-        distance_features: bool = False, batch_norm: bool = False,
+        distance_features: bool = False, batch_norm: bool = False, foreground: bool = False,
     ):  # fmt: skip
         super().__init__()
         filters = filters or in_channels
@@ -90,15 +92,26 @@ class EmbeddingHead(nn.Module):
         self.embedding_branch = convolutions([in_channels + extra, filters, filters], spatial_dims, batch_norm)
         self.distance = CONVOLUTIONS[spatial_dims](filters, 1, 1)
         self.embedding = CONVOLUTIONS[spatial_dims](filters, dim, 1)
+        self.foreground = CONVOLUTIONS[spatial_dims](filters, 1, 1) if foreground else None
         nn.init.constant_(self.distance.bias, 0.1)  # above 0: a ReLU that starts below 0 everywhere never learns
         self.distance_features = distance_features
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the embedding ``[B, dim, *spatial]`` and the distance map ``[B, *spatial]`` of a feature map."""
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Return the embedding ``[B, dim, *spatial]`` and the distance map ``[B, *spatial]`` of a feature map.
+
+        With `foreground`, in training mode, the distance map is not cut, and the logits of the foreground
+        ``[B, *spatial]`` come third.
+        """
         distance = self.distance_branch(features)
         shared = torch.cat([features, distance], 1) if self.distance_features else features
         embedding = self.embedding(self.embedding_branch(shared))
-        return embedding, F.relu(self.distance(distance)).squeeze(1)
+        distance_map = F.relu(self.distance(distance)).squeeze(1)
+        if self.foreground is None:
+            return embedding, distance_map
+        logits = self.foreground(distance).squeeze(1)
+        if self.training:
+            return embedding, distance_map, logits
+        return embedding, torch.where(logits > 0, distance_map, 0)
 
 
 class EmbeddingModel(nn.Module):
@@ -116,21 +129,22 @@ class EmbeddingModel(nn.Module):
         self.head = head
         self.divisor = divisor
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return the embedding ``[B, dim, *spatial]`` and the distance map ``[B, *spatial]`` of ``[B, C, *spatial]``.
 
-        The distance is in the unit of its maximum in the object, from 0 to about 1 (SPEC "Distance map").
+        The distance is in the unit of its maximum in the object, from 0 to about 1 (SPEC "Distance map"). In training
+        mode, a head may have more to say: see `EmbeddingHead.forward`.
         """
         padding = [amount for size in reversed(image.shape[2:]) for amount in (0, -size % self.divisor)]
-        embedding, distance = self.head(self.backbone(F.pad(image, padding, mode="replicate")))
+        outputs = self.head(self.backbone(F.pad(image, padding, mode="replicate")))
         # negative padding crops; slices would tie an exported program to the example's size
         crop = [-amount for amount in padding]
-        return F.pad(embedding, crop), F.pad(distance, crop)
+        return tuple(F.pad(output, crop) for output in outputs)
 
 
 def build_model(
     channels: int = 1, dim: int = 16, filters: int = 32, head_filters: int | None = None, spatial_dims: int = 2,
-    distance_features: bool = False, batch_norm: bool = False,
+    distance_features: bool = False, batch_norm: bool = False, foreground: bool = False,
 ) -> EmbeddingModel:  # fmt: skip
     """Return the paper's network: `UNet` with three poolings and `EmbeddingHead`, randomly initialised.
 
@@ -142,7 +156,8 @@ def build_model(
         spatial_dims: 2 or 3.
         distance_features: feed the distance branch's features to the embedding branch too (Wu, Chen, Merhof 2020).
         batch_norm: normalise after every convolution; off in the paper.
+        foreground: see `EmbeddingHead`; off in the paper.
     """
     backbone = UNet(channels, filters, 3, spatial_dims, batch_norm)
-    head = EmbeddingHead(filters, dim, head_filters, spatial_dims, distance_features, batch_norm)
+    head = EmbeddingHead(filters, dim, head_filters, spatial_dims, distance_features, batch_norm, foreground)
     return EmbeddingModel(backbone, head, backbone.divisor)

@@ -43,6 +43,7 @@ class Options:
             does not.
         sparsity_weight: of the constraint that keeps directions on the axes (paper, outlook), for
             `embedseg_ops.axes`; off in the paper.
+        foreground_weight: of the foreground's cross-entropy, for a network that has a foreground (not in the paper).
         bf16: compute the network in bfloat16 (autocast); None: where the device has instructions for it, since a
             processor without them takes ten times as long.
         augmentation: None: plain crops.
@@ -63,6 +64,7 @@ class Options:
     weights: str | None = None
     target_scale: float = 10.0
     sparsity_weight: float = 0.0
+    foreground_weight: float = 5.0
     bf16: bool | None = None
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     seed: int = 0
@@ -166,10 +168,11 @@ class Trainer:
         options = self.options
         targets = make_targets(labels, inside, options.distance)
         with self.autocast():
-            embedding, distance = self.network(image)
+            embedding, distance, *foreground = self.network(image)
         return training_loss(
-            embedding, distance, targets, embedding_weight=options.embedding_weight, weights=options.weights,
-            target_scale=options.target_scale, sparsity_weight=options.sparsity_weight,
+            embedding, distance, targets, *foreground, embedding_weight=options.embedding_weight,
+            weights=options.weights, target_scale=options.target_scale, sparsity_weight=options.sparsity_weight,
+            foreground_weight=options.foreground_weight,
         )  # fmt: skip
 
     def autocast(self) -> AbstractContextManager[Any]:

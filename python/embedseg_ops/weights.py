@@ -34,6 +34,7 @@ class Settings:
         spatial_dims: 2 or 3.
         distance_features: whether the embedding branch sees the distance branch's features.
         batch_norm: whether the convolutions are normalised.
+        foreground: whether the distance map is 0 where a classification says background.
         percentiles: what becomes 0 and 1 in a normalised image, in percent of each channel's values.
         postprocess: keyword arguments of `embedseg_ops.postprocess`, where they differ from its defaults, which are
             the paper's: ``{}`` is the paper's postprocessing.
@@ -49,6 +50,7 @@ class Settings:
     spatial_dims: int = 2
     distance_features: bool = False
     batch_norm: bool = False
+    foreground: bool = False
     percentiles: tuple[float, float] = (1.0, 99.8)
     postprocess: dict[str, float] = field(default_factory=POSTPROCESS.copy)
     provenance: str = ""
@@ -59,7 +61,7 @@ class Settings:
         """Return the network that these settings describe, randomly initialised."""
         return build_model(
             self.channels, self.dim, self.filters, self.head_filters, self.spatial_dims, self.distance_features,
-            self.batch_norm,
+            self.batch_norm, self.foreground,
         )  # fmt: skip
 
     def to_json(self) -> str:

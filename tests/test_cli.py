@@ -8,6 +8,7 @@ from samples import cells
 
 from embedseg_ops.cli import find_images, main, write_labels
 from embedseg_ops.readers import DataError
+from embedseg_ops.weights import load_model
 
 
 @pytest.fixture
@@ -26,6 +27,9 @@ def test_train_and_predict(data, tmp_path, capsys):
     assert main(["train", str(data), "--out", str(tmp_path / "run"), *options]) == 0
     assert "training on 1 images, validating on 2, on device cpu" in capsys.readouterr().err
     model = str(tmp_path / "run" / "best.safetensors")
+    tuned = ["train", str(data), "--out", str(tmp_path / "tuned"), "--init", model, *options[:6]]
+    assert main(tuned) == 0
+    assert load_model(tmp_path / "tuned" / "last.safetensors")[1].foreground
     out = tmp_path / "labels"
     assert main(["predict", str(data / "train" / "images"), "--model", model, "--out", str(out)]) == 0
     assert sorted(path.name for path in out.iterdir()) == ["0.tif", "1.tif", "2.tif", "overlays"]

@@ -92,11 +92,21 @@ def test_a_run_leaves_models_that_load(tmp_path):
 
 def test_another_runs_folder_is_refused(tmp_path):
     train(tmp_path, steps=2)
-    with pytest.raises(ValueError, match="holds a run with other options"):
-        train(tmp_path, seed=3)
+    with pytest.raises(ValueError, match=r"holds a run with other options \(clip, seed\)"):
+        train(tmp_path, seed=3, clip=2.0)
     (tmp_path / "checkpoint.pt").write_bytes(b"half")
     with pytest.raises(ValueError, match=r"checkpoint\.pt does not fit this run"):
         train(tmp_path)
+
+
+def test_a_run_begun_before_an_option_existed_goes_on_with_its_default(tmp_path):
+    train(tmp_path, steps=2)
+    checkpoint = torch.load(tmp_path / "checkpoint.pt")
+    del checkpoint["identity"]["options"]["foreground_weight"]
+    torch.save(checkpoint, tmp_path / "checkpoint.pt")
+    with pytest.raises(ValueError, match=r"other options \(foreground_weight\)"):
+        train(tmp_path, foreground_weight=2.0)
+    assert len(train(tmp_path).splitlines()) == 1 + OPTIONS.steps
 
 
 def test_the_loss_falls(tmp_path):

@@ -1,10 +1,12 @@
 """Model files: what is saved is loaded, and what cannot be loaded says why."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from embedseg_ops.weights import Settings, load_model, save_model, write_atomically
+from embedseg_ops.weights import Settings, load_model, save_model, start_from, write_atomically
 
 SETTINGS = Settings(
     channels=2, dim=4, filters=4, batch_norm=True, postprocess={"seed_threshold": 0.5}, provenance="noise",
@@ -32,6 +34,20 @@ def test_half_precision_halves_the_file(tmp_path):
     assert (tmp_path / "half").stat().st_size < 0.7 * (tmp_path / "full").stat().st_size
     loaded, _ = load_model(tmp_path / "half")
     assert next(loaded.parameters()).dtype == torch.float32
+
+
+def test_a_model_starts_from_a_files_weights(tmp_path):
+    begun = SETTINGS.build()
+    save_model(tmp_path / "model", begun, SETTINGS)
+    larger = replace(SETTINGS, foreground=True).build()
+    start_from(larger, tmp_path / "model")
+    weights = larger.state_dict()
+    assert set(weights) - set(begun.state_dict()) == {"head.foreground.weight", "head.foreground.bias"}
+    for name, value in begun.state_dict().items():
+        assert torch.equal(weights[name], value)
+    for other in (replace(SETTINGS, filters=8), replace(SETTINGS, batch_norm=False)):
+        with pytest.raises(ValueError, match="has another architecture"):
+            start_from(other.build(), tmp_path / "model")
 
 
 def test_a_broken_file_says_what_is_wrong(tmp_path):

@@ -19,6 +19,8 @@ from embedseg_ops.data import Sample, load_folder
 from embedseg_ops.metrics import average_precision
 from embedseg_ops.weights import Settings, load_model
 
+ARCHITECTURE = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm", "foreground")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0, or 2 for wrong files, options or devices, said in one line."""
@@ -101,6 +103,10 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         "--foreground", action="store_true", help="learn the foreground, too, and cut the distance map with it"
     )
     parser.add_argument(
+        "--init",
+        help="start from the weights, and with the architecture, of this model file; shipped: of the package's",
+    )
+    parser.add_argument(
         "--bf16", action=argparse.BooleanOptionalAction,
         help="compute the network in bfloat16; if neither is given, where the device has instructions for it",
     )  # fmt: skip
@@ -121,19 +127,25 @@ def option(name: str) -> str:
 def train(options: argparse.Namespace) -> None:
     """Run ``embedseg-ops train``."""
     first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, one speaks
-    samples, validation = load_training_data(options.data, options.spatial_dims, options.hold_out, first)
-    given = vars(options)
-    architecture = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm", "foreground")
+    given = dict(vars(options))
+    init = inference.shipped_model() if options.init == "shipped" else options.init
+    if init:
+        begun = dataclasses.asdict(load_model(init)[1])
+        begun["foreground"] |= options.foreground
+        given |= {field: begun[field] for field in ARCHITECTURE}
+    samples, validation = load_training_data(options.data, given["spatial_dims"], options.hold_out, first)
     settings = Settings(
         channels=len(samples[0].image),
-        **{field: given[field] for field in architecture},
+        **{field: given[field] for field in ARCHITECTURE},
         postprocess=options.postprocess,
         provenance=options.provenance,
     )
     fields = {field.name for field in dataclasses.fields(training.Options)} & set(given)
     chosen = training.Options(**{field: given[field] for field in fields - {"weights"}})
     chosen = dataclasses.replace(chosen, weights=None if options.weights == "none" else options.weights)
-    trainer = training.Trainer(options.out, settings, samples, validation, chosen, options.device, progress=True)
+    trainer = training.Trainer(
+        options.out, settings, samples, validation, chosen, options.device, progress=True, init=init
+    )
     if first:
         counts = f"{len(samples)} images, validating on {len(validation)}"
         print(f"training on {counts}, on device {trainer.device}", file=sys.stderr)

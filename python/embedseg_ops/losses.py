@@ -99,7 +99,7 @@ def sparsity_loss(embedding: Tensor, labels: Tensor) -> Tensor:
 def training_loss(
     embedding: Tensor, distance: Tensor, targets: Targets, foreground: Tensor | None = None, *,
     embedding_weight: float = 5.0, weights: str | None = "balanced", target_scale: float = 1.0,
-    sparsity_weight: float = 0.0, foreground_weight: float = 5.0,
+    sparsity_weight: float = 0.0, foreground_weight: float = 10.0,
 ) -> TrainingLoss:  # fmt: skip
     """Return the loss of the network's outputs for a batch; the defaults are the paper's.
 

@@ -21,7 +21,7 @@ from embedseg_ops.models import EmbeddingModel
 from embedseg_ops.parallel import Group
 from embedseg_ops.runlog import RunLog
 from embedseg_ops.targets import make_targets
-from embedseg_ops.weights import Settings, save_model
+from embedseg_ops.weights import Settings, save_model, start_from
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Options:
     weights: str | None = None
     target_scale: float = 10.0
     sparsity_weight: float = 0.0
-    foreground_weight: float = 5.0
+    foreground_weight: float = 10.0
     bf16: bool | None = None
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     seed: int = 0
@@ -88,15 +88,19 @@ class Trainer:
         options: how to train.
         device: None: CUDA where there is one, else the CPU.
         model: train this network instead of `settings.build()`; resuming needs the same one.
+        init: a model file whose weights a new run starts from; see `embedseg_ops.weights.start_from`.
         progress: show a progress bar.
 
     Raises:
-        ValueError: the batch cannot be divided among the processes, no samples, or a checkpoint of another run.
+        FileNotFoundError: `init` does not exist.
+        ValueError: the batch cannot be divided among the processes, no samples, a checkpoint of another run, or `init`
+            has another architecture.
     """
 
     def __init__(
         self, out: str | Path, settings: Settings, train: list[Sample], validation: list[Sample], options: Options,
         device: str | torch.device | None = None, model: EmbeddingModel | None = None, progress: bool = False,
+        init: str | Path | None = None,
     ):  # fmt: skip
         self.out, self.settings, self.options, self.validation = Path(out), settings, options, validation
         self.device = choose_device(device)
@@ -111,6 +115,8 @@ class Trainer:
         torch.manual_seed(options.seed)
         layout = torch.channels_last if settings.spatial_dims == 2 else torch.contiguous_format
         self.model = (model or settings.build()).to(self.device, memory_format=layout)
+        if init is not None:
+            start_from(self.model, init)
         self.network = DistributedDataParallel(self.model) if self.group.size > 1 else self.model
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), options.learning_rate, weight_decay=options.weight_decay
@@ -129,8 +135,8 @@ class Trainer:
         checkpoint = load_checkpoint(self.out / "checkpoint.pt", self.model, self.optimizer, self.schedule)
         if checkpoint is None:
             return
-        if checkpoint["identity"] != self.identity:
-            different = sorted(key for key in self.identity if checkpoint["identity"].get(key) != self.identity[key])
+        different = differences(checkpoint["identity"], self.identity)
+        if different:
             raise ValueError(
                 f"{self.out} holds a run with other options ({', '.join(different)}): choose another folder"
             )
@@ -243,3 +249,14 @@ def identity(settings: Settings, options: Options) -> dict[str, Any]:
         del chosen[changeable]
     settings = dataclasses.replace(settings, provenance="", scores={}, training={})
     return {"options": chosen, "settings": dataclasses.asdict(settings)}
+
+
+def differences(begun: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return the names of what differs between two identities; what an older run does not name had its default."""
+    defaults = identity(Settings(), Options())
+    return sorted(
+        name
+        for part, values in now.items()
+        for name, value in values.items()
+        if begun[part].get(name, defaults[part][name]) != value
+    )

@@ -140,3 +140,23 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
     except RuntimeError as error:
         raise ValueError(f"model file {path} does not fit its settings: {error}") from error
     return model.to(device).eval(), settings
+
+
+def start_from(model: EmbeddingModel, path: str | os.PathLike[str]) -> None:
+    """Give a model the weights of a file; what the file's model lacks, such as a foreground, stays as it is.
+
+    Args:
+        model: the same architecture as the file's, or that and more.
+        path: of a file that `save_model` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file cannot be read, or its architecture is another.
+    """
+    weights = load_model(path)[0].state_dict()
+    try:
+        unexpected = model.load_state_dict(weights, strict=False).unexpected_keys
+    except RuntimeError as error:
+        raise ValueError(f"model file {path} has another architecture: {error}") from error
+    if unexpected:
+        raise ValueError(f"model file {path} has another architecture, with {', '.join(unexpected)}")

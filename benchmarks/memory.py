@@ -37,9 +37,9 @@ def _in_a_process(name: str, size: int, objects: int) -> int:
 
 
 def extra_bytes(name: str, size: int, objects: int) -> int:
-    small, scene = crowded_cells(64, 8), crowded_cells(size, objects)
+    small, scene = crowded_cells(256, 30), crowded_cells(size, objects)
     _ = small.pairs, scene.pairs
-    CALLS[name](small)  # the code, the thread pool and autograd are paid for
+    CALLS[name](small)  # the code, every thread and autograd are paid for
     ctypes.CDLL(None).malloc_trim(0)  # freed memory that stays resident would hide what the call takes
     before = _status("VmRSS")
     with open("/proc/self/clear_refs", "w") as file:

@@ -127,13 +127,15 @@ def option(name: str) -> str:
 def train(options: argparse.Namespace) -> None:
     """Run ``embedseg-ops train``."""
     first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, one speaks
-    given = dict(vars(options))
+    given = {**vars(options), "channels": None}
     init = inference.shipped_model() if options.init == "shipped" else options.init
     if init:
         begun = dataclasses.asdict(load_model(init)[1])
         begun["foreground"] |= options.foreground
-        given |= {field: begun[field] for field in ARCHITECTURE}
-    samples, validation = load_training_data(options.data, given["spatial_dims"], options.hold_out, first)
+        given |= {field: begun[field] for field in ("channels", *ARCHITECTURE)}
+    samples, validation = load_training_data(
+        options.data, given["spatial_dims"], given["channels"], options.hold_out, first
+    )
     settings = Settings(
         channels=len(samples[0].image),
         **{field: given[field] for field in ARCHITECTURE},
@@ -156,10 +158,10 @@ def train(options: argparse.Namespace) -> None:
 
 
 def load_training_data(
-    folder: Path, spatial_dims: int, hold_out: int, progress: bool
+    folder: Path, spatial_dims: int, channels: int | None, hold_out: int, progress: bool
 ) -> tuple[list[Sample], list[Sample]]:
     """Return the samples to train on and those to validate on: ``val/``, or every `hold_out`-th of ``train/``."""
-    samples = load_folder(folder / "train", spatial_dims=spatial_dims, progress=progress)
+    samples = load_folder(folder / "train", spatial_dims=spatial_dims, channels=channels, progress=progress)
     if (folder / "val").is_dir():
         channels = len(samples[0].image)
         return samples, load_folder(folder / "val", spatial_dims=spatial_dims, channels=channels, progress=progress)

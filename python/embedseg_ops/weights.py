@@ -153,10 +153,9 @@ def start_from(model: EmbeddingModel, path: str | os.PathLike[str]) -> None:
         FileNotFoundError: there is no such file.
         ValueError: the file cannot be read, or its architecture is another.
     """
-    weights = load_model(path)[0].state_dict()
-    try:
-        unexpected = model.load_state_dict(weights, strict=False).unexpected_keys
-    except RuntimeError as error:
-        raise ValueError(f"model file {path} has another architecture: {error}") from error
-    if unexpected:
-        raise ValueError(f"model file {path} has another architecture, with {', '.join(unexpected)}")
+    weights, own = load_model(path)[0].state_dict(), model.state_dict()
+    for name, value in weights.items():
+        there, here = list(value.shape), list(own[name].shape) if name in own else "nothing"
+        if there != here:
+            raise ValueError(f"model file {path} has another architecture: {name} is {there} there and {here} here")
+    model.load_state_dict({**own, **weights})

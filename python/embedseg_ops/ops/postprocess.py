@@ -42,7 +42,8 @@ def postprocess(
             Fig. 4). None: off.
         boundary_distance: pixels less deep than this in their object, in pixels, become background. The depth is
             `distance` times the radius of a disc (ball) of the object's size: where an embedding turns only gradually
-            from the background's to the object's, the distance knows the boundary better. 0 is off.
+            from the background's to the object's, the distance knows the boundary better. A foreground that the network
+            knows besides counts, too, where `distance` is set to 0 outside of it. 0 is off.
         max_objects: of more seeds than this in an image, those later in raster order do not grow. Given, a GPU works
             without waiting for the number of seeds, and the call can be captured in a CUDA graph. None: no limit.
 

@@ -20,7 +20,6 @@ PAPER = {
     "target scale": {"target_scale": 1.0},
     "batch normalisation": {"batch_norm": False},
     "distance features": {"distance_features": False},
-    "foreground": {"foreground": False},
 }
 SETTINGS = {field.name for field in dataclasses.fields(Settings)}
 

@@ -134,11 +134,10 @@ def test_every_deviation_of_the_training_is_measured(data, monkeypatch, capsys):
     variants = ablation.variants()
     assert list(variants)[1:] == [
         "the paper's weights", "the paper's target scale", "no batch normalisation", "no distance features",
-        "no foreground", "all as in the paper",
+        "all as in the paper",
     ]  # fmt: skip
     assert variants["all as in the paper"] == {
         "weights": "balanced", "target_scale": 1.0, "batch_norm": False, "distance_features": False,
-        "foreground": False,
     }  # fmt: skip
     monkeypatch.setattr(ablation, "variants", lambda: {"ours": {}, "paper": variants["all as in the paper"]})
     (data / "test").rename(data / "val")

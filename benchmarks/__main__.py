@@ -16,7 +16,7 @@ from benchmarks.harness import Effort, time_row, versions
 from benchmarks.rows import MODULES
 from benchmarks.scene import Scene, crowded_cells
 from benchmarks.variants import Variant, everything, operator
-from embedseg_ops.inference import shipped_model
+from embedseg_ops.model.files import shipped_model
 
 
 def main(arguments: list[str] | None = None) -> int:

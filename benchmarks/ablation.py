@@ -10,10 +10,11 @@ import json
 from pathlib import Path
 
 from benchmarks.nuclei import predict_folder, score, table
-from embedseg_ops.data import Sample, load_folder
-from embedseg_ops.inference import shipped_model
-from embedseg_ops.training import Options, Trainer
-from embedseg_ops.weights import Settings, load_model
+from embedseg_ops.data.samples import Sample, load_folder
+from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.train.options import Options
+from embedseg_ops.train.trainer import Trainer
 
 PAPER = {
     "weights": {"weights": "balanced"},

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 import embedseg_ops
-from embedseg_ops import metrics
+from embedseg_ops.evaluate import metrics
 
 Check = Callable[[object], str | None]
 

@@ -7,10 +7,10 @@ import torch
 from skimage.segmentation import relabel_sequential
 
 from benchmarks.scene import Scene, most_crowded
-from embedseg_ops.data import load_folder, normalize
-from embedseg_ops.inference import predict_network
-from embedseg_ops.readers import read_image
-from embedseg_ops.weights import load_model
+from embedseg_ops.data.readers import read_image
+from embedseg_ops.data.samples import load_folder, normalize
+from embedseg_ops.model.files import load_model
+from embedseg_ops.predict.network import predict_network
 
 
 def predicted(folder: Path, model: str | Path, side: int | None = None) -> Scene:

@@ -14,12 +14,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 import embedseg_ops
-from embedseg_ops.data import Sample, load_folder
-from embedseg_ops.evaluation import area_ratio
-from embedseg_ops.inference import choose_device, predict_network, shipped_model
-from embedseg_ops.metrics import average_precision
-from embedseg_ops.models import EmbeddingModel
-from embedseg_ops.weights import Settings, load_model
+from embedseg_ops.data.samples import Sample, load_folder
+from embedseg_ops.evaluate.metrics import average_precision
+from embedseg_ops.evaluate.summary import area_ratio
+from embedseg_ops.model.devices import choose_device
+from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.predict.network import predict_network
 
 
 class Output(NamedTuple):

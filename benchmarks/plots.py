@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks import limits
 from benchmarks.document import Document
 from benchmarks.growth import Point
-from embedseg_ops.charts import Axis, Chart, number, svg, text
+from embedseg_ops.evaluate.charts import Axis, Chart, number, svg, text
 
 NAMES, BAR, SPACE = 300, 400, 60  # widths of names, of the longest bar, and of the number after it, in pixels
 LINE, TOP = 18, 34  # heights of a bar with its margin, and of the axis

@@ -12,8 +12,8 @@ from torch import Tensor
 
 import embedseg_ops
 from benchmarks.peers.neighbors import kd_trees
-from embedseg_ops.models import EmbeddingModel
-from embedseg_ops.weights import Settings
+from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@ import pytest
 import torch
 from samples import cells
 
-from embedseg_ops import distance_map, metrics
-from embedseg_ops.axes import align_axes, label_by_axes
+from embedseg_ops import distance_map
+from embedseg_ops.evaluate import metrics
+from embedseg_ops.predict.axes import align_axes, label_by_axes
 
 LABELS = torch.stack([cells((61, 75), 14, seed, gap=0.3) for seed in (0, 1)])
 VOLUME = cells((9, 21, 25), 8, gap=0.3)[None]

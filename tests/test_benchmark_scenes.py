@@ -13,7 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmarks are not par
 from benchmarks import __main__ as command
 from benchmarks import document, harness, nature, report, scene, variants
 
-from embedseg_ops.weights import Settings, save_model
+from embedseg_ops.model.files import save_model
+from embedseg_ops.model.settings import Settings
 
 QUICK = harness.Effort.QUICK
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from embedseg_ops.charts import Axis, Chart, number
+from embedseg_ops.evaluate.charts import Axis, Chart, number
 
 ACROSS = Axis("IoU < 1", 0.5, 0.9)
 

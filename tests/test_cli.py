@@ -6,9 +6,10 @@ import tifffile
 from PIL import Image
 from samples import cells
 
-from embedseg_ops.cli import find_images, main, write_labels
-from embedseg_ops.readers import DataError
-from embedseg_ops.weights import load_model
+from embedseg_ops.command.main import main
+from embedseg_ops.command.predict import find_images, write_labels
+from embedseg_ops.data.readers import DataError
+from embedseg_ops.model.files import load_model
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import tifffile
 import torch
 from samples import cells
 
-from embedseg_ops.augmentation import Augmentation, Random, gaussian_blur, random_crop
-from embedseg_ops.data import CropDataset, Sample, load_folder, normalize
-from embedseg_ops.readers import DataError
+from embedseg_ops.data.augmentation import Augmentation, Random, gaussian_blur, random_crop
+from embedseg_ops.data.crops import CropDataset
+from embedseg_ops.data.readers import DataError
+from embedseg_ops.data.samples import Sample, load_folder, normalize
 
 STILL = {"contrast": 0, "noise": 0, "blur": 0}
 

@@ -7,11 +7,11 @@ import pytest
 import tifffile
 from PIL import Image
 
-from embedseg_ops import demo, segment
-from embedseg_ops.cli import main
-from embedseg_ops.inference import shipped_model
-from embedseg_ops.metrics import average_precision
-from embedseg_ops.weights import load_model
+from embedseg_ops import segment
+from embedseg_ops.command import demo
+from embedseg_ops.command.main import main
+from embedseg_ops.evaluate.metrics import average_precision
+from embedseg_ops.model.files import load_model, shipped_model
 
 HAS_IMAGE = importlib.util.find_spec("stardist") is not None
 needs_image = pytest.mark.skipif(not HAS_IMAGE, reason="the image comes with stardist: pip install --no-deps stardist")

@@ -10,11 +10,11 @@ import tifffile
 from PIL import Image
 from samples import cells
 
-from embedseg_ops.cli import main
-from embedseg_ops.evaluation import read_pairs, summarize, table
-from embedseg_ops.figures import MATCHED, MISSED
-from embedseg_ops.readers import DataError
-from embedseg_ops.report import html_report
+from embedseg_ops.command.main import main
+from embedseg_ops.data.readers import DataError
+from embedseg_ops.evaluate.figures import MATCHED, MISSED
+from embedseg_ops.evaluate.report import html_report
+from embedseg_ops.evaluate.summary import read_pairs, summarize, table
 
 
 def write(folder, name, labels):

@@ -3,8 +3,9 @@ import pytest
 import torch
 from samples import cells
 
-from embedseg_ops import figures, neighbor_pairs
-from embedseg_ops.figures import FALSE, MATCHED, MISSED
+from embedseg_ops import neighbor_pairs
+from embedseg_ops.evaluate import figures
+from embedseg_ops.evaluate.figures import FALSE, MATCHED, MISSED
 
 LABELS = cells((60, 80), 30, gap=0.3).numpy()
 GREY = np.random.default_rng(0).normal(size=LABELS.shape)

@@ -5,9 +5,13 @@ import pytest
 import torch
 
 import embedseg_ops
-from embedseg_ops.inference import Segmenter, choose_device, predict_network, split_axis
-from embedseg_ops.models import build_model
-from embedseg_ops.weights import Settings, save_model
+from embedseg_ops.model.devices import choose_device
+from embedseg_ops.model.files import save_model
+from embedseg_ops.model.networks import build_model
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.predict.network import predict_network
+from embedseg_ops.predict.segment import Segmenter
+from embedseg_ops.predict.tiles import split_axis
 
 
 def network(**options):

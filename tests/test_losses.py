@@ -6,8 +6,8 @@ import pytest
 import torch
 from samples import cells
 
-from embedseg_ops.losses import foreground_loss, pixel_weights, regression_loss, sparsity_loss, training_loss
-from embedseg_ops.targets import make_targets
+from embedseg_ops.train.losses import foreground_loss, pixel_weights, regression_loss, sparsity_loss, training_loss
+from embedseg_ops.train.targets import make_targets
 
 LABELS = torch.tensor([[[0, 0, 0, 1], [-1, -1, 2, 2]], [[0, 0, 0, 0], [0, 0, 0, -1]]])
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from samples import INTEGER_DTYPES, cells, label_maps
 from scipy.optimize import linear_sum_assignment
 
-from embedseg_ops import metrics, overlaps
+from embedseg_ops.evaluate import metrics, overlaps
 
 THRESHOLDS = (0.2, 0.34, *metrics.THRESHOLDS, 1.0)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from embedseg_ops.models import EmbeddingHead, EmbeddingModel, build_model
+from embedseg_ops.model.networks import EmbeddingHead, EmbeddingModel, build_model
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 9), (16, 8), (33, 40)])

@@ -7,7 +7,7 @@ import torch
 from samples import cells, embedding_for
 
 import embedseg_ops
-from embedseg_ops import arguments
+from embedseg_ops.ops import arguments
 
 OPERATORS = torch.ops.embedseg_ops
 

@@ -18,10 +18,11 @@ from scipy.ndimage import distance_transform_cdt
 from torch.nn.functional import one_hot
 
 from embedseg_ops import connected_components, distance_map, neighbor_pairs
-from embedseg_ops.data import Sample
-from embedseg_ops.metrics import average_precision
-from embedseg_ops.training import Options
-from embedseg_ops.weights import Settings, load_model, save_model
+from embedseg_ops.data.samples import Sample
+from embedseg_ops.evaluate.metrics import average_precision
+from embedseg_ops.model.files import load_model, save_model
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.train.options import Options
 
 
 def test_discs_neighbor_the_four_beside_them():

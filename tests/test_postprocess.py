@@ -7,7 +7,7 @@ from samples import LAYOUTS, cells, embedding_for, in_layout
 from scipy import ndimage
 
 from embedseg_ops import connected_components, distance_map, postprocess, propagate, reference
-from embedseg_ops.smoothing import gaussian
+from embedseg_ops.ops.smoothing import gaussian
 
 CELLS = torch.stack([cells((61, 75), 14, seed, gap=0.3) for seed in (0, 1)])
 VOLUME = cells((9, 21, 25), 8, gap=0.3)[None]

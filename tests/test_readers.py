@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from embedseg_ops.readers import DataError, find_sources, read_image, read_labels, read_source_labels
+from embedseg_ops.data.readers import DataError, find_sources, read_image, read_labels, read_source_labels
 
 RANDOM = np.random.default_rng(0)
 

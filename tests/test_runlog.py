@@ -5,8 +5,8 @@ import pytest
 import torch
 from samples import cells
 
-from embedseg_ops.data import Sample
-from embedseg_ops.runlog import RunLog
+from embedseg_ops.data.samples import Sample
+from embedseg_ops.train.log import RunLog
 
 
 class Board:

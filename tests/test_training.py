@@ -13,9 +13,11 @@ import torch
 from samples import cells
 
 import embedseg_ops
-from embedseg_ops.data import Sample
-from embedseg_ops.training import Options, Trainer
-from embedseg_ops.weights import Settings, load_model
+from embedseg_ops.data.samples import Sample
+from embedseg_ops.model.files import load_model
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.train.options import Options
+from embedseg_ops.train.trainer import Trainer
 
 SETTINGS = Settings(filters=2, dim=4, postprocess={"seed_threshold": 0.3})
 OPTIONS = Options(steps=8, batch=2, crop=32, checkpoint_every=2, validate_every=4, bf16=False)

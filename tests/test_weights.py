@@ -6,7 +6,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from embedseg_ops.weights import Settings, load_model, save_model, start_from, write_atomically
+from embedseg_ops.data.writing import write_atomically
+from embedseg_ops.model.files import load_model, save_model, start_from
+from embedseg_ops.model.settings import Settings
 
 SETTINGS = Settings(
     channels=2, dim=4, filters=4, batch_norm=True, postprocess={"seed_threshold": 0.5}, provenance="noise",

@@ -26,7 +26,8 @@ from benchmarks.paper.runs import (
     train_embedding,
     train_method,
 )
-from embedseg_ops.weights import POSTPROCESS, Settings
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.ops.options import TUNED
 
 # what a run of ours chooses among, as the other methods choose their thresholds
 CHOICES = {"boundary_distance": (0.25, 0.5, 0.65, 0.75, 0.85, 0.95, 1.05), "min_object_size": (10, 20, 30)}
@@ -83,7 +84,7 @@ def embedding(foreground: bool) -> Run:
         settings = Settings(batch_norm=True, distance_features=True, foreground=foreground)
         model = train_embedding(out, data, budget, settings, seed=seed)
         outputs = embedding_outputs(model, data.validation)
-        best = best_of(score(outputs, {**POSTPROCESS, **chosen}) for chosen in combinations(CHOICES))
+        best = best_of(score(outputs, {**TUNED, **chosen}) for chosen in combinations(CHOICES))
         return score(embedding_outputs(model, data.test), best)
 
     return run

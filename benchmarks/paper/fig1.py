@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 import embedseg_ops
-from embedseg_ops import figures, metrics
+from embedseg_ops.evaluate import figures, metrics
 
 SHOWN = (0, 10, 30, 100, 300)  # steps
 

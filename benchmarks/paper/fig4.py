@@ -18,11 +18,10 @@ from benchmarks.nuclei import Output, predict_samples
 from benchmarks.paper.runs import write_json
 from benchmarks.plots import PALETTE
 from benchmarks.scene import most_crowded
-from embedseg_ops import figures
-from embedseg_ops.charts import Axis, Chart
-from embedseg_ops.data import load_folder
-from embedseg_ops.inference import shipped_model
-from embedseg_ops.weights import load_model
+from embedseg_ops.data.samples import load_folder
+from embedseg_ops.evaluate import figures
+from embedseg_ops.evaluate.charts import Axis, Chart
+from embedseg_ops.model.files import load_model, shipped_model
 
 DEPTHS = (1, 1.5, 2, 3, 4, 6, 8, 12, 16)  # pixels; the last class is open
 LIMIT = 0.3  # the paper's cosine distance

@@ -13,7 +13,7 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.ops import MultiScaleRoIAlign, masks_to_boxes, nms
 
 from benchmarks.paper.methods import Loss, Method
-from embedseg_ops.models import UNet
+from embedseg_ops.model.networks import UNet
 
 ANCHORS = {2: (8, 12), 4: (18, 28), 8: (42, 64)}  # sides in pixels, by stride; nuclei measure 8 to 70
 OBJECTS = 400  # an image's most confident ones

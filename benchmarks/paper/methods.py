@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import embedseg_ops
-from embedseg_ops.data import Sample
-from embedseg_ops.models import UNet, convolutions
-from embedseg_ops.training import Trainer
+from embedseg_ops.data.samples import Sample
+from embedseg_ops.model.networks import UNet, convolutions
+from embedseg_ops.train.trainer import Trainer
 
 
 class Loss(NamedTuple):

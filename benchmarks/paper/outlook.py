@@ -19,11 +19,10 @@ import embedseg_ops
 from benchmarks.nuclei import Output, predict_folder, score_labels
 from benchmarks.paper.runs import report
 from benchmarks.scene import most_crowded
-from embedseg_ops import figures
-from embedseg_ops.axes import align_axes, label_by_axes
-from embedseg_ops.inference import shipped_model
+from embedseg_ops.evaluate import figures
+from embedseg_ops.model.files import load_model, shipped_model
 from embedseg_ops.ops.remove_small import remove_small
-from embedseg_ops.weights import load_model
+from embedseg_ops.predict.axes import align_axes, label_by_axes
 
 CROP = 64  # pixels; mean shift takes minutes for more
 SHOWN = 192  # pixels: side of the part that is drawn

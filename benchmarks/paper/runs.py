@@ -13,10 +13,12 @@ from tqdm import tqdm
 from benchmarks.nuclei import Output, predict_samples, score_labels, table
 from benchmarks.paper.methods import Method, MethodTrainer
 from benchmarks.plots import PALETTE
-from embedseg_ops.charts import Axis, Chart
-from embedseg_ops.data import Sample, load_folder
-from embedseg_ops.training import Options, Trainer
-from embedseg_ops.weights import Settings, load_model
+from embedseg_ops.data.samples import Sample, load_folder
+from embedseg_ops.evaluate.charts import Axis, Chart
+from embedseg_ops.model.files import load_model
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.train.options import Options
+from embedseg_ops.train.trainer import Trainer
 
 HOLD_OUT = 8  # every eighth training image is for validation
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from benchmarks.nuclei import score
 from benchmarks.paper.runs import Budget, embedding_outputs, load_data, report, train_embedding
-from embedseg_ops.weights import POSTPROCESS, Settings
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.ops.options import TUNED
 
 # mean AP in the paper, by (D, d)
 PUBLISHED = {(16, 10): 0.7720, (16, 30): 0.7543, (16, 100): 0.7549, (4, 10): 0.7537, (4, 30): 0.7335, (4, 100): 0.5063}
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
         run = options.runs / f"D{dim}-d{distance}"
         outputs = embedding_outputs(train_embedding(run, data, budget, settings, distance=float(distance)), data.test)
         name = f"D {dim}, d {distance}"
-        scores[name] = {**score(outputs, POSTPROCESS), "published mean AP": published}
+        scores[name] = {**score(outputs, TUNED), "published mean AP": published}
         scores[f"{name}, the paper's postprocessing"] = score(outputs, {})
         report(options.json, scores, steps=options.steps, **{"test images": len(data.test)})
 

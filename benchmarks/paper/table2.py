@@ -13,12 +13,13 @@ import numpy as np
 
 import embedseg_ops
 from benchmarks.paper.runs import Budget, Data, embedding_outputs, train_embedding, write_json
-from embedseg_ops import metrics
-from embedseg_ops.data import Sample, load_folder
-from embedseg_ops.weights import POSTPROCESS, Settings
+from embedseg_ops.data.samples import Sample, load_folder
+from embedseg_ops.evaluate import metrics
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.ops.options import TUNED
 
 PUBLISHED = {"SBD": 0.8307, "FBD": 0.9417, "|DiC|": 0.7346}
-OPTIONS = {"the paper's": {}, "ours": POSTPROCESS}
+OPTIONS = {"the paper's": {}, "ours": TUNED}
 
 
 def main(arguments: list[str] | None = None) -> None:

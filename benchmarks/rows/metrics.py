@@ -7,7 +7,7 @@ from benchmarks import checks, limits
 from benchmarks.goals import Faster
 from benchmarks.harness import Contender, Effort, Row, peer
 from benchmarks.scene import Scene, draw_labels
-from embedseg_ops import metrics
+from embedseg_ops.evaluate import metrics
 
 STARDIST = "StarDist's matching"
 

@@ -7,9 +7,9 @@ from benchmarks.goals import Share
 from benchmarks.harness import ONE_AND_ALL, Contender, Effort, Row
 from benchmarks.peers.definition import reference_operators
 from benchmarks.scene import Scene
-from embedseg_ops.inference import predict_network
-from embedseg_ops.models import EmbeddingModel
-from embedseg_ops.weights import Settings
+from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.predict.network import predict_network
 
 PART = "ours, postprocess"
 FILTERS = 16

@@ -12,10 +12,11 @@ from benchmarks.goals import Share
 from benchmarks.harness import ONE_AND_ALL, Contender, Effort, Row
 from benchmarks.peers.definition import reference_operators
 from benchmarks.scene import Scene
-from embedseg_ops.data import Sample, normalize
-from embedseg_ops.losses import TrainingLoss, training_loss
-from embedseg_ops.training import Options, Trainer
-from embedseg_ops.weights import Settings
+from embedseg_ops.data.samples import Sample, normalize
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.train.losses import TrainingLoss, training_loss
+from embedseg_ops.train.options import Options
+from embedseg_ops.train.trainer import Trainer
 
 PART = "ours, targets + loss"
 FILTERS = 16
@@ -42,7 +43,7 @@ def loss_in_float64() -> Iterator[None]:
     def exact(embedding: Tensor, *rest: object, **options: object) -> TrainingLoss:
         return training_loss(embedding.double(), *rest, **options)
 
-    with patch("embedseg_ops.training.training_loss", exact):
+    with patch("embedseg_ops.train.trainer.training_loss", exact):
         yield
 
 

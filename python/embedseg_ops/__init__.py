@@ -1,10 +1,12 @@
-"""Instance segmentation with pixel embeddings: fast operators for PyTorch and NumPy."""
+"""Instance segmentation with pixel embeddings: fast operators for PyTorch and NumPy.
 
-import torch  # noqa: F401, I001  # loads libtorch, which _C needs
+Importing the package loads the operators; everything else is loaded when it is first asked for.
+"""
 
-from embedseg_ops import _C  # registers the operators; an error here must reach the user
-from embedseg_ops import metrics, reference
-from embedseg_ops.inference import segment
+import importlib
+from typing import TYPE_CHECKING
+
+from embedseg_ops.library import build_info
 from embedseg_ops.ops.connected_components import connected_components
 from embedseg_ops.ops.distance_map import distance_map
 from embedseg_ops.ops.embedding_loss import EmbeddingLoss, embedding_loss
@@ -12,6 +14,25 @@ from embedseg_ops.ops.mean_embedding import mean_embedding
 from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.ops.propagate import propagate
+from embedseg_ops.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from embedseg_ops import figures, losses, metrics, models, reference
+    from embedseg_ops.model.files import load_model, save_model
+    from embedseg_ops.ops import options
+    from embedseg_ops.predict.segment import segment
+
+_LAZY = {
+    "figures": "embedseg_ops.figures",
+    "load_model": "embedseg_ops.model.files:load_model",
+    "losses": "embedseg_ops.losses",
+    "metrics": "embedseg_ops.metrics",
+    "models": "embedseg_ops.models",
+    "options": "embedseg_ops.ops.options",
+    "reference": "embedseg_ops.reference",
+    "save_model": "embedseg_ops.model.files:save_model",
+    "segment": "embedseg_ops.predict.segment:segment",
+}
 
 __all__ = [
     "EmbeddingLoss",
@@ -19,23 +40,33 @@ __all__ = [
     "connected_components",
     "distance_map",
     "embedding_loss",
+    "figures",
+    "load_model",
+    "losses",
     "mean_embedding",
     "metrics",
+    "models",
     "neighbor_pairs",
+    "options",
     "postprocess",
     "propagate",
     "reference",
+    "save_model",
     "segment",
 ]
-__version__ = "0.1.0"
 
 
-def build_info() -> dict[str, object]:
-    """Tell what this installation was built with and which instruction set it uses.
+def __getattr__(name: str) -> object:
+    """Load a public name that is not an operator."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, member = _LAZY[name].partition(":")
+    loaded = importlib.import_module(module)
+    value = getattr(loaded, member) if member else loaded
+    globals()[name] = value
+    return value
 
-    Returns:
-        ``torch``: the torch version whose headers it was built with; ``cuda``: the version of nvcc, None for a
-        CPU-only build; ``cuda_runtime``: the version of the CUDA runtime inside, 0 without; ``cuda_stream``: whether
-        the installed torch can run CUDA; ``simd``: ``"avx512"``, ``"avx2"`` or ``"plain"``.
-    """
-    return _C.build_info()
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted([*__all__, "__version__"])

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from embedseg_ops.arguments import Array, answer_like, as_tensor
+from embedseg_ops.ops.arguments import Array, answer_like, as_tensor
 from embedseg_ops.ops.vmap import fold_into_batch
 
 

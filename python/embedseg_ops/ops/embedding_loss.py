@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from embedseg_ops.arguments import check_pairs, check_positive, check_weights, count_objects
+from embedseg_ops.ops.arguments import check_pairs, check_positive, check_weights, count_objects
 from embedseg_ops.ops.direction_gradient import direction_gradient
 from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
 from embedseg_ops.ops.vmap import loop_and_stack

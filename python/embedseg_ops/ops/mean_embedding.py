@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from embedseg_ops.arguments import count_objects
+from embedseg_ops.ops.arguments import count_objects
 from embedseg_ops.ops.direction_gradient import direction_gradient
 from embedseg_ops.ops.vmap import fold_into_batch
 

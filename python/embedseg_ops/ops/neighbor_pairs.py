@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from embedseg_ops.arguments import Array, answer_like, check_positive, check_spacing, label_batch
+from embedseg_ops.ops.arguments import Array, answer_like, check_positive, check_spacing, label_batch
 
 
 def neighbor_pairs(

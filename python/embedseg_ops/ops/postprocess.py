@@ -2,11 +2,18 @@
 
 import torch
 
-from embedseg_ops.arguments import Array, as_image_batch, check_finite, check_not_negative, check_size, values_are_known
 from embedseg_ops.ops import remove_small  # noqa: F401  # its fake kernel, for torch.compile
+from embedseg_ops.ops.arguments import (
+    Array,
+    as_image_batch,
+    check_finite,
+    check_not_negative,
+    check_size,
+    values_are_known,
+)
 from embedseg_ops.ops.propagate import grow
+from embedseg_ops.ops.smoothing import gaussian
 from embedseg_ops.ops.trim import trim
-from embedseg_ops.smoothing import gaussian
 
 
 def postprocess(

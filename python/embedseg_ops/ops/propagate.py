@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from embedseg_ops.arguments import (
+from embedseg_ops.ops.arguments import (
     Array,
     as_image_batch,
     as_tensor,

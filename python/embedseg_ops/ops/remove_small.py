@@ -5,7 +5,7 @@ import operator
 import torch
 from torch import Tensor
 
-from embedseg_ops.arguments import Array, label_batch
+from embedseg_ops.ops.arguments import Array, label_batch
 from embedseg_ops.ops.vmap import fold_into_batch
 
 

@@ -1,19 +1,27 @@
 """``embedseg-ops demo``: real nuclei that another package carries, segmented by the model that comes with this one."""
 
+import argparse
 import importlib.util
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-import embedseg_ops
-from embedseg_ops import figures
-from embedseg_ops.data import normalize
-from embedseg_ops.inference import predict_network
-from embedseg_ops.models import EmbeddingModel
-from embedseg_ops.readers import read_image, read_labels
-from embedseg_ops.weights import Settings
+from embedseg_ops.command.predict import write_labels
+from embedseg_ops.data.readers import read_image, read_labels
+from embedseg_ops.data.samples import normalize
+from embedseg_ops.evaluate import figures
+from embedseg_ops.evaluate.metrics import average_precision
+from embedseg_ops.model.devices import choose_device
+from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.predict.network import predict_network
+
+HELP = "segment real nuclei with the model that comes with the package"
 
 
 class Demonstration(NamedTuple):
@@ -54,7 +62,7 @@ def demonstrate(image: Path, truth: Path, model: tuple[EmbeddingModel, Settings]
     network, settings = model
     pixels = read_image(image, settings.spatial_dims)
     embedding, distance = predict_network(normalize(pixels, settings.percentiles), network)
-    labels = embedseg_ops.postprocess(embedding, distance, **settings.postprocess)[0]
+    labels = postprocess(embedding, distance, **settings.postprocess)[0]
     return Demonstration(pixels, read_labels(truth), embedding[0].numpy(), distance[0].numpy(), labels.numpy())
 
 
@@ -70,3 +78,26 @@ def write_pictures(shown: Demonstration, folder: Path) -> None:
         "matched, missed, false": figures.matches(shown.truth, shown.labels, image),
     }
     Image.fromarray(figures.panels(list(steps.values()), list(steps))).save(folder / "steps.png")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of ``demo``."""
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for labels and pictures (%(default)s)")
+    parser.add_argument("--model", help="model file; without, the one that comes with the package")
+    parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run ``embedseg-ops demo``."""
+    image, truth = find_files()
+    device = choose_device(options.device)
+    model = load_model(options.model or shipped_model(), device)
+    print(f"segmenting {image} on device {device}", file=sys.stderr)
+    shown = demonstrate(image, truth, model)
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_labels(options.out / "labels.tif", shown.labels)
+    write_pictures(shown, options.out)
+    precision = average_precision(shown.truth, shown.labels)
+    print(f"{shown.labels.max()} nuclei found, {len(np.unique(shown.truth)) - 1} there")
+    print(f"AP at IoU 0.5: {precision.values[0]:.3f}; mean AP 0.5…0.9: {precision.mean:.3f}")
+    print(f"written: {options.out}/labels.tif, overlay.png, steps.png")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from embedseg_ops import _C
+from embedseg_ops.library import build_info
 
 Array = TypeVar("Array", Tensor, np.ndarray)
 Answer = Callable[[Tensor], Tensor]
@@ -17,7 +17,7 @@ INTEGER_DTYPES = {
     torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64,
 }  # fmt: skip
 FLOAT_DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-HAS_CUDA = _C.build_info()["cuda"] is not None
+HAS_CUDA = build_info()["cuda"] is not None
 LARGEST_LABEL = 2**30 - 1
 LARGEST_TABLE = 2**32  # bytes
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,66 +10,21 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-import embedseg_ops
-from embedseg_ops.augmentation import Augmentation
-from embedseg_ops.checkpoints import load_checkpoint, save_checkpoint
-from embedseg_ops.data import CropDataset, Sample
-from embedseg_ops.inference import choose_device, has_bf16, predict_network
-from embedseg_ops.losses import TrainingLoss, training_loss
-from embedseg_ops.models import EmbeddingModel
-from embedseg_ops.parallel import Group
-from embedseg_ops.runlog import RunLog
-from embedseg_ops.targets import make_targets
-from embedseg_ops.weights import Settings, save_model, start_from
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to train. The defaults are what works best here; "paper" tells the paper's value where it differs.
-
-    Args:
-        steps: optimiser steps.
-        batch: crops in a step, of all processes together.
-        crop: side of a crop, in pixels.
-        learning_rate: the largest, of AdamW's one-cycle schedule: it rises over the first tenth of the steps.
-        weight_decay: AdamW's.
-        clip: largest norm of the gradient; longer ones are shortened.
-        distance: objects nearer than this are neighbours, in pixels.
-        embedding_weight: λ₁, the weight of the embedding loss.
-        weights: ``"balanced"`` (paper) or None: the weights w_p of the pixels. The balanced ones push the boundaries of
-            objects outwards.
-        target_scale: of the distance map in the loss: 1 (paper) leaves it behind the embedding, 10 (authors' code)
-            does not.
-        sparsity_weight: of the constraint that keeps directions on the axes (paper, outlook), for
-            `embedseg_ops.axes`; off in the paper.
-        foreground_weight: of the foreground's cross-entropy, for a network that has a foreground (not in the paper).
-        bf16: compute the network in bfloat16 (autocast); None: where the device has instructions for it, since a
-            processor without them takes ten times as long.
-        augmentation: None: plain crops.
-        seed: of the weights, the crops and their order.
-        checkpoint_every: steps between checkpoints.
-        validate_every: steps between validations.
-        workers: processes that prepare crops, for each training process; 0: the training process itself.
-    """
-
-    steps: int = 12000
-    batch: int = 8
-    crop: int = 192
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    clip: float = 1.0
-    distance: float = 10.0
-    embedding_weight: float = 5.0
-    weights: str | None = None
-    target_scale: float = 10.0
-    sparsity_weight: float = 0.0
-    foreground_weight: float = 10.0
-    bf16: bool | None = None
-    augmentation: Augmentation | None = field(default_factory=Augmentation)
-    seed: int = 0
-    checkpoint_every: int = 200
-    validate_every: int = 1000
-    workers: int = 0
+from embedseg_ops.data.crops import CropDataset
+from embedseg_ops.data.samples import Sample
+from embedseg_ops.evaluate.metrics import average_precision
+from embedseg_ops.model.devices import choose_device, has_bf16
+from embedseg_ops.model.files import save_model, start_from
+from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.predict.network import predict_network
+from embedseg_ops.train.checkpoints import load_checkpoint, save_checkpoint
+from embedseg_ops.train.log import RunLog
+from embedseg_ops.train.losses import TrainingLoss, training_loss
+from embedseg_ops.train.options import Options, differences, identity
+from embedseg_ops.train.processes import Group
+from embedseg_ops.train.targets import make_targets
 
 
 class Trainer:
@@ -82,13 +36,13 @@ class Trainer:
 
     Args:
         out: the folder.
-        settings: describes the network and its use; see `embedseg_ops.weights.Settings`.
+        settings: describes the network and its use; see `embedseg_ops.model.files.Settings`.
         train: samples to train on.
         validation: samples to measure on; none: the last network is the best.
         options: how to train.
         device: None: CUDA where there is one, else the CPU.
         model: train this network instead of `settings.build()`; resuming needs the same one.
-        init: a model file whose weights a new run starts from; see `embedseg_ops.weights.start_from`.
+        init: a model file whose weights a new run starts from; see `embedseg_ops.model.files.start_from`.
         progress: show a progress bar.
 
     Raises:
@@ -208,7 +162,7 @@ class Trainer:
         sums = torch.zeros(2)
         for sample in self.validation[self.group.rank :: self.group.size]:
             labels = self.segment(sample)
-            precision = embedseg_ops.metrics.average_precision([sample.labels], [labels])
+            precision = average_precision([sample.labels], [labels])
             sums += torch.tensor([precision.mean, precision.values[0]])
         mean_ap, ap50 = (self.group.mean(sums) * self.group.size / len(self.validation)).tolist()
         if self.log:
@@ -221,7 +175,7 @@ class Trainer:
         """Return the labels of a validation sample; draw the first."""
         with self.autocast():
             embedding, distance = predict_network(sample.image, self.model)
-        labels = embedseg_ops.postprocess(embedding, distance, **self.settings.postprocess)[0]
+        labels = postprocess(embedding, distance, **self.settings.postprocess)[0]
         if self.log and sample is self.validation[0]:
             self.log.pictures(self.step, sample, embedding[0], distance[0], labels)
         return labels
@@ -240,23 +194,3 @@ class Trainer:
         scores = {f"validation {measure}": value for measure, value in scores.items()}
         settings = dataclasses.replace(self.settings, training=training, scores={**self.settings.scores, **scores})
         save_model(self.out / f"{name}.safetensors", self.model, settings)
-
-
-def identity(settings: Settings, options: Options) -> dict[str, Any]:
-    """Return what a run must have in common with the checkpoint that it continues from."""
-    chosen = dataclasses.asdict(options)
-    for changeable in ("checkpoint_every", "validate_every", "workers"):
-        del chosen[changeable]
-    settings = dataclasses.replace(settings, provenance="", scores={}, training={})
-    return {"options": chosen, "settings": dataclasses.asdict(settings)}
-
-
-def differences(begun: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return the names of what differs between two identities; what an older run does not name had its default."""
-    defaults = identity(Settings(), Options())
-    return sorted(
-        name
-        for part, values in now.items()
-        for name, value in values.items()
-        if begun[part].get(name, defaults[part][name]) != value
-    )

@@ -7,8 +7,8 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from embedseg_ops import figures
-from embedseg_ops.data import Sample
+from embedseg_ops.data.samples import Sample
+from embedseg_ops.evaluate import figures
 
 
 class RunLog:

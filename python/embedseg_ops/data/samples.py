@@ -1,17 +1,14 @@
-"""Samples in memory, and the random crops of them that training sees: functions of seed and number alone."""
+"""Samples in memory: images, normalised, and their labels."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from embedseg_ops.augmentation import Augmentation, Random, random_crop
-from embedseg_ops.readers import DataError, Source, find_sources, read_image, read_source_labels
+from embedseg_ops.data.readers import DataError, Source, find_sources, read_image, read_source_labels
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def load_folder(
     folder: str | Path, percentiles: tuple[float, float] = (1.0, 99.8), spatial_dims: int = 2,
     channels: int | None = None, progress: bool = False,
 ) -> list[Sample]:  # fmt: skip
-    """Read every sample of a folder in one of the layouts of `embedseg_ops.readers.find_sources`.
+    """Read every sample of a folder in one of the layouts of `embedseg_ops.data.readers.find_sources`.
 
     All images must have as many channels as the first; `channels` says how many that is, None takes what comes.
 
@@ -78,42 +75,3 @@ def load_folder(
         samples.append(load_sample(source, percentiles, spatial_dims, channels))
         channels = len(samples[0].image)
     return samples
-
-
-class CropDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Item t is the t-th training crop: image ``[C, *crop]``, labels ``[*crop]`` and what lies inside the image.
-
-    An item depends on `seed` and t alone, so that any process can compute any part of the sequence and an interrupted
-    run goes on where it stopped. An epoch shows every image at least once, larger ones more often (the root of their
-    area over the crop's: between once an image and once a pixel), in a random order.
-
-    Args:
-        samples: what to crop.
-        crop: size of the crops, one number an axis, in pixels.
-        seed: of order, places and augmentation.
-        augmentation: None: plain crops.
-        length: number of items.
-    """
-
-    def __init__(
-        self, samples: list[Sample], crop: tuple[int, ...], seed: int = 0,
-        augmentation: Augmentation | None = None, length: int = 1 << 31,
-    ):  # fmt: skip
-        self.samples = samples
-        self.crop = crop
-        self.seed = seed
-        self.augmentation = augmentation
-        self.length = length
-        times = [max(1, round(math.sqrt(sample.labels.numel() / math.prod(crop)))) for sample in samples]
-        self.epoch = np.repeat(np.arange(len(samples)), times)
-
-    def __len__(self) -> int:
-        """Return the number of items."""
-        return self.length
-
-    def __getitem__(self, item: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return image float32, labels int32 and the bool mask; see `embedseg_ops.augmentation.random_crop`."""
-        epoch, place = divmod(item, len(self.epoch))
-        order = Random(self.seed, 0, epoch).state.permutation(self.epoch)
-        sample = self.samples[order[place]]
-        return random_crop(sample.image, sample.labels, self.crop, Random(self.seed, 1, item), self.augmentation)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from embedseg_ops.weights import write_atomically
+from embedseg_ops.data.writing import write_atomically
 
 
 def save_checkpoint(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from embedseg_ops import figures
-from embedseg_ops.charts import Axis, Chart
+from embedseg_ops.evaluate import figures
+from embedseg_ops.evaluate.charts import Axis, Chart
 
 MATCHED, MISSED, FALSE = ("#{:02x}{:02x}{:02x}".format(*c) for c in (figures.MATCHED, figures.MISSED, figures.FALSE))
 STYLE = """
@@ -33,7 +33,7 @@ def html_report(
     """Return a page that needs no other file.
 
     Args:
-        summary: from `embedseg_ops.evaluation.summarize`.
+        summary: from `embedseg_ops.evaluate.summary.summarize`.
         truth: label maps, integer ``[*spatial]``, in the summary's order; of a volume the middle plane is shown.
         prediction: label maps of the same sizes.
         images: what to draw on, ``[C, *spatial]``; None: black.

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-import embedseg_ops
-from embedseg_ops.readers import DataError, find_files, label_stem, read_image, read_labels
+from embedseg_ops.data.readers import DataError, find_files, label_stem, read_image, read_labels
+from embedseg_ops.evaluate import metrics
 
 
 def read_pairs(
@@ -67,7 +67,7 @@ def summarize(names: Sequence[str], truth: list[np.ndarray], prediction: list[np
         truth: label maps, integer ``[*spatial]``.
         prediction: label maps of the same sizes.
     """
-    result = embedseg_ops.metrics.evaluate(truth, prediction)
+    result = metrics.evaluate(truth, prediction)
     precision = result.average_precision
     true = precision.true_positives[:, 0] + precision.false_negatives[:, 0]
     predicted = precision.true_positives[:, 0] + precision.false_positives[:, 0]

@@ -8,7 +8,7 @@ component of a pixel its label; objects on one axis are apart, and connected com
 import torch
 from torch import Tensor
 
-from embedseg_ops.arguments import Array, as_image_batch, check_finite, check_size
+from embedseg_ops.ops.arguments import Array, as_image_batch, check_finite, check_size
 from embedseg_ops.ops.remove_small import remove_small
 
 

@@ -1,0 +1,138 @@
+"""Command-line options made from dataclasses: their names, types, defaults and help are written there alone."""
+
+import argparse
+import dataclasses
+import inspect
+import json
+import re
+import types
+import typing
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+Made = TypeVar("Made")
+
+
+def add_options(parser: argparse.ArgumentParser, cls: type, skip: Collection[str] = (), prefix: str = "") -> None:
+    """Give a parser one option for each field of a dataclass; the help is what its docstring says of the field.
+
+    ``learning_rate`` becomes ``--learning-rate``. A truth value becomes ``--NAME`` and ``--no-NAME``; a field that may
+    be None takes the word ``none``; a dict or a tuple takes JSON; the fields of a nested dataclass carry its name
+    before their own, and ``--no-NAME`` makes it None.
+
+    Args:
+        parser: receives the options.
+        cls: a dataclass whose fields have defaults and whose docstring has an ``Args:`` section.
+        skip: fields without an option.
+        prefix: before every name, as Python spells it.
+    """
+    help_of = argument_help(cls)
+    for field in dataclasses.fields(cls):
+        if field.name in skip:
+            continue
+        name = prefix + field.name
+        wanted = field_type(cls, field.name)
+        if dataclasses.is_dataclass(wanted):
+            assert isinstance(wanted, type)
+            parser.add_argument(spelled(f"no_{name}"), action="store_true", help=help_of[field.name])
+            add_options(parser, wanted, prefix=f"{name}_")
+        else:
+            default = default_of(field)
+            shown = json.dumps(default) if isinstance(default, dict | tuple) else default
+            text = f"{help_of[field.name]} (default: {shown})".replace("%", "%%")
+            parser.add_argument(
+                spelled(name), default=default, help=text, **how_to_read(wanted, may_be_none(cls, field.name))
+            )
+
+
+def make(cls: type[Made], given: dict[str, Any], prefix: str = "") -> Made:
+    """Return the dataclass that the options of :func:`add_options` describe; what is not given has its default."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        name = prefix + field.name
+        wanted = field_type(cls, field.name)
+        if dataclasses.is_dataclass(wanted):
+            assert isinstance(wanted, type)
+            values[field.name] = None if given.get(f"no_{name}") else make(wanted, given, f"{name}_")
+        elif name in given:
+            values[field.name] = given[name]
+    return cls(**values)
+
+
+def argument_help(cls: type) -> dict[str, str]:
+    """Return what the ``Args:`` section of a docstring says of each argument, in one line each."""
+    section = inspect.getdoc(cls).partition("Args:\n")[2].partition("\n\n")[0]  # type: ignore[union-attr]
+    entries = re.split(r"^    (\w+): ", section, flags=re.MULTILINE)[1:]
+    return {
+        name: re.sub(r"[`]", "", " ".join(text.split())).removesuffix(".")
+        for name, text in zip(entries[::2], entries[1::2], strict=True)
+    }
+
+
+def spelled(name: str) -> str:
+    """Return the command line's spelling of a Python name."""
+    return "--" + name.replace("_", "-")
+
+
+def field_type(cls: type, name: str) -> Any:
+    """Return the type of a field, without the None that it may also be."""
+    kind = typing.get_type_hints(cls)[name]
+    return next(part for part in typing.get_args(kind) if part is not type(None)) if is_union(kind) else kind
+
+
+def may_be_none(cls: type, name: str) -> bool:
+    """Return whether a field may be None."""
+    kind = typing.get_type_hints(cls)[name]
+    return is_union(kind) and type(None) in typing.get_args(kind)
+
+
+def is_union(kind: Any) -> bool:
+    """Return whether a type is written as ``A | B``."""
+    return isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union
+
+
+def default_of(field: "dataclasses.Field[Any]") -> Any:
+    """Return the default of a dataclass's field."""
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def how_to_read(wanted: Any, optional: bool) -> dict[str, Any]:
+    """Return the keywords of ``add_argument`` that read a value of this type."""
+    if wanted is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    origin = typing.get_origin(wanted) or wanted
+    if origin in (dict, tuple):
+        return {"type": json_of(origin), "metavar": "JSON"}
+    if typing.get_origin(wanted) is typing.Literal:
+        words = [*typing.get_args(wanted), *(["none"] if optional else [])]
+        return {"type": word_or_none, "choices": [None if word == "none" else word for word in words],
+                "metavar": "{" + ",".join(words) + "}"}  # fmt: skip
+    return {"type": or_none(wanted) if optional else wanted, "metavar": wanted.__name__.upper()}
+
+
+def word_or_none(text: str) -> str | None:
+    """Read a word; ``none`` is None."""
+    return None if text == "none" else text
+
+
+def or_none(kind: Any) -> Any:
+    """Return a reader of `kind` that also knows the word ``none``."""
+
+    def read(text: str) -> Any:
+        return None if text == "none" else kind(text)
+
+    read.__name__ = kind.__name__  # argparse says it in its errors
+    return read
+
+
+def json_of(kind: type) -> Any:
+    """Return a reader of JSON that makes a dict or a tuple."""
+
+    def read(text: str) -> Any:
+        value = json.loads(text)
+        if not isinstance(value, dict if kind is dict else list):
+            raise ValueError(text)
+        return kind(value)
+
+    read.__name__ = f"JSON {'object' if kind is dict else 'list'}"
+    return read

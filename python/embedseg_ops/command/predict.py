@@ -1,0 +1,78 @@
+"""``embedseg-ops predict``: labels and pictures for images."""
+
+import argparse
+import glob
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image
+from tqdm import tqdm
+
+from embedseg_ops.data.readers import DataError, find_files, read_image
+from embedseg_ops.evaluate import figures
+from embedseg_ops.model.devices import choose_device
+from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.predict.segment import segment
+
+HELP = "segment images with a model"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of ``predict``."""
+    parser.add_argument("images", nargs="+", help="image files, folders of them, or patterns such as 'scans/*.tif'")
+    parser.add_argument("--model", help="model file; without, the one that comes with the package")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the labels, NAME.tif, and pictures, overlays/NAME.png"
+    )
+    parser.add_argument("--tile", type=int, help="largest side of a tile, in pixels")
+    parser.add_argument("--overlap", type=int, help="of neighbouring tiles, in pixels")
+    parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run ``embedseg-ops predict``."""
+    paths = find_images(options.images)
+    device = choose_device(options.device)
+    model = load_model(options.model or shipped_model(), device)
+    (options.out / "overlays").mkdir(parents=True, exist_ok=True)
+    print(f"segmenting {len(paths)} images on device {device}", file=sys.stderr)
+    for path in tqdm(paths, unit="image"):
+        image = read_image(path, model[1].spatial_dims)
+        labels = segment(image, model, tile=options.tile, overlap=options.overlap)
+        write_labels(options.out / f"{path.stem}.tif", labels)
+        write_overlay(options.out / "overlays" / f"{path.stem}.png", image, labels)
+
+
+def find_images(names: Sequence[str]) -> list[Path]:
+    """Return the image files that names of files and folders and patterns stand for.
+
+    Raises:
+        DataError: a name stands for nothing, or two files would give labels of the same name.
+    """
+    paths: list[Path] = []
+    for name in names:
+        folder = Path(name)
+        found = find_files(folder) if folder.is_dir() else [Path(hit) for hit in sorted(glob.glob(name))]
+        if not found:
+            raise DataError(f"{name}: no image there")
+        paths += found
+    stems: dict[str, Path] = {}
+    for path in paths:
+        if stems.setdefault(path.stem, path) != path:
+            raise DataError(f"{path}: its labels would overwrite those of {stems[path.stem]}")
+    return list(stems.values())
+
+
+def write_labels(path: Path, labels: np.ndarray) -> None:
+    """Write labels as a compressed TIFF, uint16 where they fit and uint32 where not."""
+    dtype = np.uint16 if labels.max(initial=0) < 2**16 else np.uint32
+    tifffile.imwrite(path, labels.astype(dtype), compression="zlib")
+
+
+def write_overlay(path: Path, image: np.ndarray, labels: np.ndarray) -> None:
+    """Write the outlines of the objects on the image as a PNG; of a volume, those in the middle plane."""
+    picture = figures.overlay(figures.drawable(image), figures.middle_plane(labels))
+    Image.fromarray(picture).save(path)

@@ -1,0 +1,71 @@
+"""``embedseg-ops train``: a model from images and label maps."""
+
+import argparse
+import dataclasses
+import os
+import sys
+from pathlib import Path
+
+from embedseg_ops.command.options import add_options, make
+from embedseg_ops.data.samples import Sample, load_folder
+from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.settings import ARCHITECTURE, Settings
+from embedseg_ops.train.options import Options
+from embedseg_ops.train.trainer import Trainer
+
+HELP = "train a model on images and label maps"
+FOUND_OUT = ("channels", "training", "scores")  # settings that no option gives
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of ``train``."""
+    parser.add_argument(
+        "data", type=Path, help="folder with train/ and perhaps val/, each {images,labels|masks} or Kaggle's"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the run; one that was begun is continued")
+    parser.add_argument(
+        "--hold-out", type=int, default=8, help="without val/, validate on every n-th image (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--init",
+        help="start from the weights, and with the architecture, of this model file; shipped: of the package's",
+    )
+    parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
+    add_options(parser.add_argument_group("training"), Options)
+    add_options(parser.add_argument_group("the model"), Settings, skip=FOUND_OUT)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run ``embedseg-ops train``."""
+    first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, one speaks
+    given = {**vars(options), "channels": None}
+    init = shipped_model() if options.init == "shipped" else options.init
+    if init:
+        begun = dataclasses.asdict(load_model(init)[1])
+        begun["foreground"] |= options.foreground
+        given |= {field: begun[field] for field in ("channels", *ARCHITECTURE)}
+    samples, validation = load_training_data(
+        options.data, given["spatial_dims"], given["channels"], options.hold_out, first
+    )
+    settings = make(Settings, {**given, "channels": len(samples[0].image)})
+    chosen = make(Options, given)
+    trainer = Trainer(options.out, settings, samples, validation, chosen, options.device, progress=True, init=init)
+    if first:
+        counts = f"{len(samples)} images, validating on {len(validation)}"
+        print(f"training on {counts}, on device {trainer.device}", file=sys.stderr)
+    trainer.run()
+    trainer.group.leave()
+    if first:
+        print(f"models in {options.out}: best.safetensors, last.safetensors", file=sys.stderr)
+
+
+def load_training_data(
+    folder: Path, spatial_dims: int, channels: int | None, hold_out: int, progress: bool
+) -> tuple[list[Sample], list[Sample]]:
+    """Return the samples to train on and those to validate on: ``val/``, or every `hold_out`-th of ``train/``."""
+    samples = load_folder(folder / "train", spatial_dims=spatial_dims, channels=channels, progress=progress)
+    if (folder / "val").is_dir():
+        channels = len(samples[0].image)
+        return samples, load_folder(folder / "val", spatial_dims=spatial_dims, channels=channels, progress=progress)
+    held = samples[::hold_out] if hold_out and len(samples) > 1 else []
+    return [sample for number, sample in enumerate(samples) if not (held and number % hold_out == 0)], held

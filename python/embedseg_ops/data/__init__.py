@@ -1,0 +1,1 @@
+"""Image and label files, folders of them, and the crops that training sees."""

@@ -1,0 +1,1 @@
+"""Measures of predicted labels against the truth, and pictures of both."""

@@ -1,0 +1,24 @@
+"""The device that a network runs on."""
+
+import torch
+
+
+def choose_device(device: str | torch.device | None = None) -> torch.device:
+    """Return `device`, or without one CUDA where torch can use it and the CPU where it cannot.
+
+    Raises:
+        ValueError: a CUDA device is asked for and there is none; nothing falls back in silence.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {device} was asked for, but torch {torch.__version__} finds no CUDA device")
+    return device
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Return whether the device has instructions for bfloat16, which others emulate at a tenth of float32's speed."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()

@@ -1,0 +1,68 @@
+"""What a model is and how to use it: the settings that its file keeps."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from embedseg_ops.model.networks import EmbeddingModel, build_model
+from embedseg_ops.ops.options import TUNED
+
+ARCHITECTURE = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm", "foreground")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a model is and how to use it; stored in the model's file.
+
+    Args:
+        channels: channels of the image.
+        dim: dimension of the embedding.
+        filters: filters of the U-Net at full resolution.
+        head_filters: filters of the branches; None: `filters`.
+        spatial_dims: 2 or 3.
+        distance_features: whether the embedding branch sees the distance branch's features.
+        batch_norm: whether the convolutions are normalised.
+        foreground: whether the distance map is 0 where a classification says background.
+        percentiles: what becomes 0 and 1 in a normalised image, in percent of each channel's values.
+        postprocess: keyword arguments of `embedseg_ops.postprocess`, where they differ from its defaults, which are
+            the paper's: ``{}`` is the paper's postprocessing.
+        provenance: data, licence and training of the weights, in words.
+        training: the options of the training run.
+        scores: what was measured on which data.
+    """
+
+    channels: int = 1
+    dim: int = 16
+    filters: int = 32
+    head_filters: int | None = None
+    spatial_dims: int = 2
+    distance_features: bool = False
+    batch_norm: bool = False
+    foreground: bool = False
+    percentiles: tuple[float, float] = (1.0, 99.8)
+    postprocess: dict[str, float] = field(default_factory=TUNED.copy)
+    provenance: str = ""
+    training: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+
+    def build(self) -> EmbeddingModel:
+        """Return the network that these settings describe, randomly initialised."""
+        return build_model(
+            self.channels, self.dim, self.filters, self.head_filters, self.spatial_dims, self.distance_features,
+            self.batch_norm, self.foreground,
+        )  # fmt: skip
+
+    def to_json(self) -> str:
+        """Return the settings as JSON."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Settings":
+        """Return the settings that `to_json` wrote; raise a ValueError naming fields unknown to this version."""
+        fields = json.loads(text)
+        unknown = sorted(set(fields) - {known.name for known in dataclasses.fields(cls)})
+        if unknown:
+            raise ValueError(f"unknown settings {', '.join(unknown)}: written by a newer embedseg-ops?")
+        fields["percentiles"] = tuple(fields["percentiles"])
+        return cls(**fields)

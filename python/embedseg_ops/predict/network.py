@@ -1,0 +1,53 @@
+"""The network over an image of any size, tile by tile."""
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.predict.tiles import tiles
+
+# The largest side of a tile and the tiles' overlap, by the number of spatial axes
+TILES = {2: 1024, 3: 160}
+OVERLAPS = {2: 144, 3: 48}
+
+
+@torch.inference_mode()
+def predict_network(
+    image: Tensor, model: EmbeddingModel, tile: int | None = None, overlap: int | None = None, progress: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Run the network over an image of any size, in tiles whose outputs are blended where they overlap.
+
+    With an overlap of 8/3 of the network's reach the output is that for the whole image in one piece: the default in
+    2D is that for the paper's network. With less, the difference is small and without a seam. The memory in use is
+    the output's, on the CPU, and the network's for one tile, on the model's device.
+
+    Args:
+        image: float32 ``[C, *spatial]``, normalised.
+        model: maps ``[1, C, *spatial]`` to an embedding ``[1, D, *spatial]`` and a distance map ``[1, *spatial]``;
+            in evaluation mode.
+        tile: largest side of a tile, in pixels; None: 1024 in 2D, 160 in 3D.
+        overlap: of neighbouring tiles, in pixels; None: 144 in 2D, 48 in 3D.
+        progress: show a progress bar.
+
+    Returns:
+        embedding float32 ``[1, D, *spatial]`` and distance map float32 ``[1, *spatial]``, on the CPU.
+
+    Raises:
+        ValueError: tiles that do not get ahead: `tile` must be above `overlap` by the network's divisor at least.
+    """
+    tile = tile or TILES[image.ndim - 1]
+    overlap = OVERLAPS[image.ndim - 1] if overlap is None else overlap
+    if not 0 <= overlap <= tile - model.divisor:
+        raise ValueError(f"overlap must be from 0 to tile - {model.divisor} = {tile - model.divisor}, got {overlap}")
+    device = next(model.parameters()).device
+    embedding, distance = torch.empty(0), torch.zeros(image.shape[1:])
+    pieces = list(tiles(image.shape[1:], tile, overlap, model.divisor))
+    for inside, weights in tqdm(pieces, desc="network", unit="tile", disable=not progress):
+        outputs = model(image[(slice(None), *inside)][None].to(device))
+        tile_embedding, tile_distance = (output[0].float().cpu() for output in outputs)
+        if embedding.numel() == 0:
+            embedding = torch.zeros(len(tile_embedding), *image.shape[1:])
+        embedding[(slice(None), *inside)] += tile_embedding * weights
+        distance[inside] += tile_distance * weights
+    return embedding[None], distance[None]

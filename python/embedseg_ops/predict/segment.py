@@ -1,0 +1,75 @@
+"""From an image to labels: the network tile by tile, then one postprocessing of the whole."""
+
+import os
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from embedseg_ops.data.samples import normalize
+from embedseg_ops.model.devices import choose_device
+from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.predict.network import predict_network
+
+
+def segment(
+    image: np.ndarray | Tensor,
+    model: str | os.PathLike[str] | tuple[EmbeddingModel, Settings] | None = None,
+    *,
+    device: str | torch.device | None = None,
+    tile: int | None = None,
+    overlap: int | None = None,
+    progress: bool = False,
+) -> np.ndarray | Tensor:
+    """Segment an image: normalisation, network and postprocessing with the model's own settings.
+
+    Args:
+        image: ``[*spatial]``, or ``[C, *spatial]`` with the model's channels; any real dtype, not normalised.
+        model: a file that `embedseg_ops.save_model` wrote, or what `embedseg_ops.load_model` returned, whose device
+            is then the one used; None: the model that comes with the package, for fluorescent nuclei in 2D.
+        device: where a file's network runs; None: CUDA where there is one, else the CPU.
+        tile: see `predict_network`.
+        overlap: see `predict_network`.
+        progress: show a progress bar over the tiles.
+
+    Returns:
+        labels int32 ``[*spatial]``, 0 background, 1, 2, … objects; NumPy or torch as `image` is.
+
+    Raises:
+        ValueError: the image's axes or channels are not the model's, or a CUDA device is asked for and there is none.
+    """
+    network, settings = (
+        model if isinstance(model, tuple) else load_model(model or shipped_model(), choose_device(device))
+    )
+    array = image.numpy(force=True) if isinstance(image, Tensor) else np.asarray(image)
+    planes = array[None] if array.ndim == settings.spatial_dims else array
+    if planes.ndim != settings.spatial_dims + 1 or len(planes) != settings.channels:
+        axes = ["H", "W"] if settings.spatial_dims == 2 else ["D", "H", "W"]
+        expected = f"[{settings.channels}, {', '.join(axes)}]"
+        raise ValueError(f"image must be {expected} for this model, got shape {list(array.shape)}")
+    normalized = normalize(planes, settings.percentiles)
+    embedding, distance = predict_network(normalized, network, tile, overlap, progress)
+    labels = postprocess(embedding, distance, **settings.postprocess)[0]
+    return labels if isinstance(image, Tensor) else labels.numpy()
+
+
+class Segmenter(nn.Module):
+    """Network and postprocessing in one module, for ``torch.compile`` and ``torch.export``.
+
+    Args:
+        model: the network.
+        settings: whose postprocessing options are used.
+    """
+
+    def __init__(self, model: EmbeddingModel, settings: Settings):
+        super().__init__()
+        self.model = model
+        self.options = dict(settings.postprocess)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return labels int32 ``[B, *spatial]`` of normalised images float ``[B, C, *spatial]``."""
+        embedding, distance = self.model(image)
+        return postprocess(embedding, distance, **self.options)

@@ -1,0 +1,1 @@
+"""Training: losses, targets, the trainer and its checkpoints."""

@@ -14,9 +14,9 @@
 #include <numeric>
 #include <span>
 
-#include "tensor.h"
+#include "common/tensor.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 struct Run {
@@ -241,8 +241,8 @@ Tensor connected_components(const Tensor& strided) {
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cpu
 
 STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) {
-  m.impl("connected_components", TORCH_BOX(&embedseg::connected_components));
+  m.impl("connected_components", TORCH_BOX(&embedseg::cpu::connected_components));
 }

@@ -3,11 +3,11 @@
 // One read and one write. SPEC, Embedding loss.
 #include <torch/csrc/stable/library.h>
 
-#include "cpu/memory.h"
-#include "cpu/tile.h"
-#include "labels.h"
+#include "common/labels.h"
+#include "common/memory.h"
+#include "simd/tile.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 struct GradientTask {
@@ -20,12 +20,12 @@ struct GradientTask {
 };
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cpu
 
 #define EMBEDSEG_KERNEL "cpu/direction_gradient.inl"
-#include "cpu/each_isa.h"
+#include "simd/each_isa.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 // gradients, weighted_gradients and weights: contiguous, float64 for a float64 embedding, else float32
@@ -50,8 +50,8 @@ Tensor direction_gradient(const Tensor& embedding, const Tensor& labels, const T
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cpu
 
 STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) {
-  m.impl("direction_gradient", TORCH_BOX(&embedseg::direction_gradient));
+  m.impl("direction_gradient", TORCH_BOX(&embedseg::cpu::direction_gradient));
 }

@@ -1,5 +1,5 @@
 // The kernel of direction_gradient, for one instruction set.
-#include "cpu/tile.inl"
+#include "simd/tile.inl"
 
 template <int D, class T>
 struct GradientWriter {

@@ -4,9 +4,9 @@
 #include <bit>
 #include <mutex>
 
-#include "cpu/tile.h"
+#include "simd/tile.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 template <class C>
@@ -49,12 +49,12 @@ double largest_weight(const EmbeddingView& view, const void* weights) {
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cpu
 
 #define EMBEDSEG_KERNEL "cpu/direction_sums.inl"
-#include "cpu/each_isa.h"
+#include "simd/each_isa.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 
 double DirectionSums::length(int64_t row) const {
   double square = 0;
@@ -91,4 +91,4 @@ DirectionSums sum_directions(const EmbeddingView& view, const LabelView& labels,
   return sums;
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu

@@ -1,10 +1,10 @@
 // Per-object sums of directions, S_k, T_k, M_k and W_k of SPEC, in one read of the embedding.
 #pragma once
 
-#include "embedding.h"
-#include "labels.h"
+#include "common/embedding.h"
+#include "common/labels.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 
 // Sums are kept as integers, in units: an integer sum does not depend on the order of its terms, so neither threads
 // nor tiles change a bit of the result.
@@ -24,4 +24,4 @@ struct DirectionSums {
 // weights: float32 or float64 as the computation asks, contiguous, one a pixel; or nullptr
 DirectionSums sum_directions(const EmbeddingView& embedding, const LabelView& labels, const Tensor* weights);
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu

@@ -1,5 +1,5 @@
 // The kernel of sum_directions, for one instruction set.
-#include "cpu/tile.inl"
+#include "simd/tile.inl"
 
 // Rounds to an integer, and leaves it with the bits of round_bias added: sums of such bits, less the bias a pixel, are
 // exact, for integers wrap around. One addition instead of two conversions.

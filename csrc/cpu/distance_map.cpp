@@ -4,7 +4,7 @@
 // minimum of (distance along the axis)² + (squared distance so far). A pixel's minimum never lies beyond the ends of
 // the run of its object along the axis, where the distance so far is 0, so runs are treated one by one. Distances are
 // in units of the smallest spacing: with equal spacing all squares are whole numbers, exact up to 4096 pixels.
-#include "distance_map.h"
+#include "common/distance_map.h"
 
 #include <torch/csrc/stable/library.h>
 
@@ -16,7 +16,7 @@
 
 #include "cpu/objects.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -35,12 +35,12 @@ void for_each_part(int64_t parts, int64_t pixels_each, const Work& work) {
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cpu
 
 #define EMBEDSEG_KERNEL "cpu/distance_map.inl"
-#include "cpu/each_isa.h"
+#include "simd/each_isa.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 // labels: int32 [B, *spatial]
@@ -59,6 +59,6 @@ Tensor distance_map(const Tensor& strided, std::vector<double> spacing) {
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cpu
 
-STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("distance_map", TORCH_BOX(&embedseg::distance_map)); }
+STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("distance_map", TORCH_BOX(&embedseg::cpu::distance_map)); }

@@ -2,9 +2,9 @@
 #include <torch/csrc/stable/library.h>
 
 #include "cpu/direction_sums.h"
-#include "cpu/tile.h"
+#include "simd/tile.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 double dot(const double* a, const double* b, int64_t size) {
@@ -178,6 +178,6 @@ std::tuple<Tensor, Tensor, Tensor> embedding_loss(const Tensor& embedding, const
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cpu
 
-STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("embedding_loss", TORCH_BOX(&embedseg::embedding_loss)); }
+STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("embedding_loss", TORCH_BOX(&embedseg::cpu::embedding_loss)); }

@@ -2,9 +2,9 @@
 #include <torch/csrc/stable/library.h>
 
 #include "cpu/direction_sums.h"
-#include "cpu/tile.h"
+#include "simd/tile.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 template <class C>
@@ -32,6 +32,6 @@ std::tuple<Tensor, Tensor, Tensor> mean_embedding(const Tensor& embedding, const
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cpu
 
-STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("mean_embedding", TORCH_BOX(&embedseg::mean_embedding)); }
+STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("mean_embedding", TORCH_BOX(&embedseg::cpu::mean_embedding)); }

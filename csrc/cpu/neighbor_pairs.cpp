@@ -3,10 +3,10 @@
 
 #include <vector>
 
-#include "cpu/neighbor_search.h"
-#include "tensor.h"
+#include "common/tensor.h"
+#include "cpu/neighbors/search.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 // An object that fills its image has no boundary and is not among the labels: it has no neighbour either.
@@ -52,6 +52,6 @@ Tensor neighbor_pairs(const Tensor& labels, double distance, bool background, st
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cpu
 
-STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("neighbor_pairs", TORCH_BOX(&embedseg::neighbor_pairs)); }
+STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("neighbor_pairs", TORCH_BOX(&embedseg::cpu::neighbor_pairs)); }

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace embedseg {
+namespace embedseg::cpu {
 
 constexpr int64_t grain_pixels = 1 << 15;  // pixels that are worth a thread
 
@@ -90,4 +90,4 @@ inline std::vector<int64_t> count_pixels(const int32_t* labels, int64_t pixels, 
   return counts;
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu

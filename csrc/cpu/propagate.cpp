@@ -4,11 +4,11 @@
 #include <bit>
 #include <mutex>
 
-#include "cpu/blocks.h"
-#include "cpu/judgement.h"
-#include "cpu/tile.h"
+#include "cpu/growth/blocks.h"
+#include "cpu/growth/judgement.h"
+#include "simd/tile.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 using Judge = uint32_t (*)(const Judgement&, int64_t image, int64_t pixel, int pixels, int64_t object);
@@ -46,12 +46,12 @@ struct Contest {
 };
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cpu
 
-#define EMBEDSEG_KERNEL "cpu/propagate.inl"
-#include "cpu/each_isa.h"
+#define EMBEDSEG_KERNEL "cpu/growth/growth.inl"
+#include "simd/each_isa.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 
 Judgement::Judgement(const EmbeddingView& embedding, const DirectionSums& sums, double limit, int64_t objects,
                      bool competes)
@@ -134,6 +134,6 @@ Tensor propagate(const Tensor& embedding, const Tensor& seeds, double max_distan
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cpu
 
-STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("propagate", TORCH_BOX(&embedseg::propagate)); }
+STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("propagate", TORCH_BOX(&embedseg::cpu::propagate)); }

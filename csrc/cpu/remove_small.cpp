@@ -1,10 +1,10 @@
 // Removal of small objects from a label map: serves min_seed_size and min_object_size of postprocess.
 #include <torch/csrc/stable/library.h>
 
+#include "common/tensor.h"
 #include "cpu/objects.h"
-#include "tensor.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 // The id that each object gets, 0 where it is removed.
@@ -39,6 +39,6 @@ Tensor remove_small(const Tensor& strided, int64_t min_size, std::optional<int64
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cpu
 
-STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("remove_small", TORCH_BOX(&embedseg::remove_small)); }
+STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("remove_small", TORCH_BOX(&embedseg::cpu::remove_small)); }

@@ -1,11 +1,11 @@
 // Objects cut back to where the distance map has their boundaries: serves boundary_distance of postprocess.
 #include <torch/csrc/stable/library.h>
 
+#include "common/radius.h"
+#include "common/tensor.h"
 #include "cpu/objects.h"
-#include "radius.h"
-#include "tensor.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 void trim_image(const int32_t* labels, const float* distance, int32_t* out, int64_t pixels, bool volume, double depth) {
@@ -35,6 +35,6 @@ Tensor trim(const Tensor& strided_labels, const Tensor& strided_distance, double
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cpu
 
-STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("trim", TORCH_BOX(&embedseg::trim)); }
+STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("trim", TORCH_BOX(&embedseg::cpu::trim)); }

@@ -7,7 +7,7 @@
 #include <atomic>
 #include <cstdint>
 
-namespace embedseg {
+namespace embedseg::cpu {
 
 inline int64_t worker_count() { return torch::stable::get_num_threads(); }
 
@@ -25,4 +25,4 @@ void share_work(int64_t size, int64_t block, const Work& work) {
                               });
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu

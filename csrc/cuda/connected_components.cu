@@ -6,7 +6,7 @@
 #include "cuda/numbering.h"
 #include "cuda/warp.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 namespace {
 
 constexpr int threads = 256;
@@ -160,6 +160,6 @@ Tensor connected_components(const Tensor& strided) {
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cuda
 
 EMBEDSEG_CUDA_OPERATOR(connected_components)

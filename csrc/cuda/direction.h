@@ -3,10 +3,10 @@
 
 #include <cmath>
 
+#include "common/embedding.h"
 #include "cuda/launch.h"
-#include "embedding.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 // value · shift · factor is the direction; 1 / length of the vector as it was given is the gradient's factor.
 template <class C>
@@ -62,4 +62,4 @@ __device__ C direction_of(C value, const Scale<C>& scale) {
   return scale.factor == 0 ? C(0) : value * scale.shift * scale.factor;
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

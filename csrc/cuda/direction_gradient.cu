@@ -3,7 +3,7 @@
 // One read and one write. SPEC, Embedding loss.
 #include "cuda/direction_gradient.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 extern template void write_gradient_as<float>(const Device& device, const GradientTask& task);
 extern template void write_gradient_as<double>(const Device& device, const GradientTask& task);
@@ -29,6 +29,6 @@ Tensor direction_gradient(const Tensor& embedding, const Tensor& labels, const T
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cuda
 
 EMBEDSEG_CUDA_OPERATOR(direction_gradient)

@@ -1,11 +1,11 @@
 // What direction_gradient hands to its kernels.
 #pragma once
 
+#include "common/embedding.h"
+#include "common/labels.h"
 #include "cuda/launch.h"
-#include "embedding.h"
-#include "labels.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 struct GradientTask {
   EmbeddingView view, output;
@@ -19,4 +19,4 @@ struct GradientTask {
 template <class T>
 void write_gradient_as(const Device& device, const GradientTask& task);
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

@@ -4,7 +4,7 @@
 #include "cuda/direction_gradient.h"
 #include "cuda/pixels.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 namespace {
 
@@ -106,4 +106,4 @@ void write_gradient_as(const Device& device, const GradientTask& task) {
                       [&]<int D, Access access>() { launch_gradient<T, D, access>(device, task); });
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

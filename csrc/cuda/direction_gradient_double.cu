@@ -1,7 +1,7 @@
 #include "cuda/direction_gradient.inl"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 template void write_gradient_as<double>(const Device& device, const GradientTask& task);
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

@@ -6,7 +6,7 @@
 #include "cuda/direction_sums_task.h"
 #include "cuda/warp.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 extern template void sum_directions_as<float>(const Device& device, const SumTask& task);
 extern template void sum_directions_as<double>(const Device& device, const SumTask& task);
@@ -102,4 +102,4 @@ Means find_means(const Device& device, const DirectionSums& sums, ScalarType dty
   return means;
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

@@ -3,11 +3,11 @@
 // blocks changes a bit of them.
 #pragma once
 
+#include "common/embedding.h"
+#include "common/labels.h"
 #include "cuda/launch.h"
-#include "embedding.h"
-#include "labels.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 // On the device; handed to kernels as it is.
 struct SumView {
@@ -55,4 +55,4 @@ void with_compute(ScalarType dtype, const Body& body) {
   body(static_cast<float*>(nullptr));
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

@@ -6,7 +6,7 @@
 #include "cuda/direction_sums_task.h"
 #include "cuda/pixels.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 namespace {
 
@@ -202,4 +202,4 @@ void sum_directions_as(const Device& device, const SumTask& task) {
                       [&]<int D, Access access>() { launch_sums<T, D, access, false>(device, task); });
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

@@ -1,7 +1,7 @@
 #include "cuda/direction_sums.inl"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 template void sum_directions_as<double>(const Device& device, const SumTask& task);
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

@@ -3,7 +3,7 @@
 
 #include "cuda/direction_sums.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 struct SumTask {
   EmbeddingView view;
@@ -18,4 +18,4 @@ struct SumTask {
 template <class T>
 void sum_directions_as(const Device& device, const SumTask& task);
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

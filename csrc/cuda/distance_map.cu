@@ -4,10 +4,10 @@
 // minimum of (distance along the axis)² + (squared distance so far), which never lies beyond the ends of the run of the
 // object along that axis, nor farther away than the distance so far: it is searched for, outwards from the pixel.
 // Distances are in units of the smallest spacing: with equal spacing all squares are whole numbers.
+#include "common/distance_map.h"
 #include "cuda/objects.h"
-#include "distance_map.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 namespace {
 
 constexpr int threads = 256;
@@ -147,6 +147,6 @@ Tensor distance_map(const Tensor& strided, std::vector<double> spacing) {
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cuda
 
 EMBEDSEG_CUDA_OPERATOR(distance_map)

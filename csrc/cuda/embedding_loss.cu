@@ -5,7 +5,7 @@
 #include "cuda/direction_sums.h"
 #include "cuda/warp.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 namespace {
 
 constexpr int threads = 256;
@@ -226,6 +226,6 @@ std::tuple<Tensor, Tensor, Tensor> embedding_loss(const Tensor& embedding, const
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cuda
 
 EMBEDSEG_CUDA_OPERATOR(embedding_loss)

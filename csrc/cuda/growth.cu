@@ -8,7 +8,7 @@
 #include "cuda/judgement.h"
 #include "cuda/warp.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 namespace {
 
 constexpr int threads = 256;
@@ -150,4 +150,4 @@ void grow(const Device& device, const GrowthTask& task) {
   device.launch(write_labels, a_thread_each_pixel, growth);
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

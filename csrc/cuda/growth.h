@@ -3,7 +3,7 @@
 
 #include "cuda/direction_sums.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 struct GrowthTask {
   EmbeddingView view;
@@ -20,4 +20,4 @@ struct GrowthTask {
 // One file for all types: a kernel's channels are counted at run time.
 void grow(const Device& device, const GrowthTask& task);
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

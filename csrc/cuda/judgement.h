@@ -1,12 +1,12 @@
 // The test that growth asks of a pixel: is it within the cosine distance of an object's mean embedding, and closer to
-// it than to the background's, where that competes? As on the CPU (cpu/judgement.h), what is near a limit is decided in
-// double, whatever the embedding's dtype.
+// it than to the background's, where that competes? As on the CPU (cpu/growth/judgement.h), what is near a limit is
+// decided in double, whatever the embedding's dtype.
 #pragma once
 
 #include "cuda/direction.h"
 #include "cuda/growth.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 template <class T>
 class Judgement {
@@ -75,4 +75,4 @@ class Judgement {
   int64_t first_row_;
 };
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

@@ -11,14 +11,14 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "common/tensor.h"
 #include "cuda/stream.h"
-#include "tensor.h"
 
 // At the foot of the file that owns the operator.
 #define EMBEDSEG_CUDA_OPERATOR(name) \
-  STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CUDA, m) { m.impl(#name, TORCH_BOX(&embedseg::name)); }
+  STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CUDA, m) { m.impl(#name, TORCH_BOX(&embedseg::cuda::name)); }
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 constexpr int warp_size = 32;
 
@@ -49,7 +49,7 @@ struct LaunchShape {
 class Device {
  public:
   explicit Device(const Tensor& on_it) : like_(on_it), index_(on_it.get_device_index()), guard_(index_) {
-    STD_TORCH_CHECK(has_cuda_stream(), "embedseg_ops: this torch is a CPU build");
+    STD_TORCH_CHECK(has_stream(), "embedseg_ops: this torch is a CPU build");
     void* stream = nullptr;
     TORCH_ERROR_CODE_CHECK(aoti_torch_get_current_cuda_stream(index_, &stream));
     stream_ = static_cast<cudaStream_t>(stream);
@@ -117,4 +117,4 @@ class Device {
   cudaStream_t stream_ = nullptr;
 };
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

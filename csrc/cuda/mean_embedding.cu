@@ -2,7 +2,7 @@
 #include "cuda/direction_sums.h"
 #include "cuda/warp.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 namespace {
 
 constexpr int threads = 256;
@@ -32,6 +32,6 @@ std::tuple<Tensor, Tensor, Tensor> mean_embedding(const Tensor& embedding, const
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cuda
 
 EMBEDSEG_CUDA_OPERATOR(mean_embedding)

@@ -1,14 +1,14 @@
 // Neighbouring objects. SPEC, Neighbours.
 //
-// Only pixels that touch another label can realise the shortest distance between two objects (cpu/neighbor_pieces.h
+// Only pixels that touch another label can realise the shortest distance between two objects (cpu/neighbors/pieces.h
 // says why). They are listed; each then looks at all pixels behind it in raster order that are near enough, and enters
 // the pairs that it finds in a hash table: what is new there is appended to a list, which torch sorts.
 #include <bit>
 
-#include "cpu/neighbor_ball.h"
+#include "common/ball.h"
 #include "cuda/objects.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 namespace {
 
 constexpr int threads = 256;
@@ -202,6 +202,6 @@ Tensor neighbor_pairs(const Tensor& strided, double distance, bool background, s
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cuda
 
 EMBEDSEG_CUDA_OPERATOR(neighbor_pairs)

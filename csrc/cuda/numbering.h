@@ -4,7 +4,7 @@
 
 #include "cuda/warp.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 namespace numbering {
 
@@ -107,4 +107,4 @@ void number_marks(const Device& device, int64_t line_count, const Lines& lines) 
   device.launch(number_chunks<Lines>, shape, lines, chunks, data<int32_t>(counts));
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

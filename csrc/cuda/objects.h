@@ -4,7 +4,7 @@
 #include "cuda/torch_calls.h"
 #include "cuda/warp.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 namespace objects {
 
@@ -83,4 +83,4 @@ inline Tensor count_pixels(const Device& device, const CompactLabels& labels) {
   return counts;
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

@@ -4,7 +4,7 @@
 #include "cuda/direction.h"
 #include "cuda/warp.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 // The ways to a pixel's channels that kernels are specialised for. Pixels next to each other lie side by side, so that
 // one load brings a channel of a few (planar_packs), or where they are not aligned of one (planar); or a pixel's
@@ -143,4 +143,4 @@ void with_cuda_kernel(const EmbeddingView& view, const EmbeddingView& other, con
   body.template operator()<0, Access::strided>();
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

@@ -2,7 +2,7 @@
 #include "cuda/growth.h"
 #include "cuda/objects.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 namespace {
 
 constexpr int threads = 256;
@@ -40,6 +40,6 @@ Tensor propagate(const Tensor& embedding, const Tensor& seeds, double max_distan
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cuda
 
 EMBEDSEG_CUDA_OPERATOR(propagate)

@@ -2,7 +2,7 @@
 #include "cuda/numbering.h"
 #include "cuda/objects.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 namespace {
 
 constexpr int threads = 256;
@@ -49,6 +49,6 @@ Tensor remove_small(const Tensor& strided, int64_t min_size, std::optional<int64
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cuda
 
 EMBEDSEG_CUDA_OPERATOR(remove_small)

@@ -2,11 +2,11 @@
 
 #include "cuda/stream.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
-int cuda_runtime_version() {
+int runtime_version() {
   int version = 0;
   return cudaRuntimeGetVersion(&version) == cudaSuccess ? version : 0;
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

@@ -8,11 +8,11 @@
 // Weak: bound on a CUDA build of torch, null on a CPU build, so that one binary loads on both.
 extern "C" __attribute__((weak)) AOTITorchError aoti_torch_get_current_cuda_stream(int32_t device_index, void** stream);
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 // The version of the CUDA runtime linked in, as 1000 · major + 10 · minor; 0 if it does not answer.
-int cuda_runtime_version();
+int runtime_version();
 
-inline bool has_cuda_stream() { return aoti_torch_get_current_cuda_stream != nullptr; }
+inline bool has_stream() { return aoti_torch_get_current_cuda_stream != nullptr; }
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

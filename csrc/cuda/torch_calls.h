@@ -6,9 +6,9 @@
 #include <array>
 #include <tuple>
 
-#include "tensor.h"
+#include "common/tensor.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 // The distinct values, ascending, and for each element the place of its value.
 inline std::tuple<Tensor, Tensor> unique(const Tensor& values) {
@@ -28,4 +28,4 @@ inline Tensor sort(const Tensor& values) {
   return value::to<Tensor>(stack[0]);
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

@@ -1,8 +1,8 @@
 // Objects cut back to where the distance map has their boundaries: serves boundary_distance of postprocess.
+#include "common/radius.h"
 #include "cuda/objects.h"
-#include "radius.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 namespace {
 
 constexpr int threads = 256;
@@ -43,6 +43,6 @@ Tensor trim(const Tensor& strided_labels, const Tensor& strided_distance, double
 }
 
 }  // namespace
-}  // namespace embedseg
+}  // namespace embedseg::cuda
 
 EMBEDSEG_CUDA_OPERATOR(trim)

@@ -3,7 +3,7 @@
 
 #include "cuda/launch.h"
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 constexpr unsigned whole_warp = 0xffffffffu;
 
@@ -50,4 +50,4 @@ inline int64_t blocks_for(int64_t items, int threads) {
   return std::min<int64_t>((items + threads - 1) / threads, int64_t{1} << 30);
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

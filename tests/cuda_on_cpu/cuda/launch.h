@@ -3,13 +3,13 @@
 
 #include <torch/csrc/stable/library.h>
 
+#include "common/tensor.h"
 #include "simulator.h"
-#include "tensor.h"
 
 #define EMBEDSEG_CUDA_OPERATOR(name) \
-  STABLE_TORCH_LIBRARY_IMPL(embedseg_ops_cuda_on_cpu, CPU, m) { m.impl(#name, TORCH_BOX(&embedseg::name)); }
+  STABLE_TORCH_LIBRARY_IMPL(embedseg_ops_cuda_on_cpu, CPU, m) { m.impl(#name, TORCH_BOX(&embedseg::cuda::name)); }
 
-namespace embedseg {
+namespace embedseg::cuda {
 
 constexpr int warp_size = 32;
 
@@ -69,4 +69,4 @@ class Device {
   const Tensor& like_;
 };
 
-}  // namespace embedseg
+}  // namespace embedseg::cuda

@@ -1,11 +1,11 @@
-#include "cpu/simd.h"
+#include "simd/dispatch.h"
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <string_view>
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 constexpr std::array<const char*, 3> names = {"plain", "avx2", "avx512"};
@@ -34,4 +34,4 @@ Isa isa() {
 
 const char* isa_name() { return names[static_cast<int>(isa())]; }
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu

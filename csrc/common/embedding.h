@@ -4,7 +4,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "tensor.h"
+#include "common/tensor.h"
 
 namespace embedseg {
 

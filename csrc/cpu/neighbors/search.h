@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "tensor.h"
+#include "common/tensor.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 
 struct Neighbors {
   std::vector<int32_t> labels;         // ascending
@@ -19,4 +19,4 @@ struct Neighbors {
 Neighbors find_neighbors(const int32_t* labels, const Grid& grid, double distance,
                          const std::array<double, 3>& spacing);
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu

@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace embedseg {
+namespace embedseg::cpu {
 
 template <class T, int W>
 struct VectorType {
@@ -24,10 +24,10 @@ enum class Isa { plain, avx2, avx512 };  // on x86-64: the baseline, x86-64-v3 a
 Isa isa();
 const char* isa_name();
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu
 
 // Calls the kernel function that cpu/each_isa.h compiled for the instruction set in use.
-#define EMBEDSEG_BEST_ISA(...)                            \
-  (::embedseg::isa() == Isa::avx512 ? avx512::__VA_ARGS__ \
-   : ::embedseg::isa() == Isa::avx2 ? avx2::__VA_ARGS__   \
-                                    : plain::__VA_ARGS__)
+#define EMBEDSEG_BEST_ISA(...)                                 \
+  (::embedseg::cpu::isa() == Isa::avx512 ? avx512::__VA_ARGS__ \
+   : ::embedseg::cpu::isa() == Isa::avx2 ? avx2::__VA_ARGS__   \
+                                         : plain::__VA_ARGS__)

@@ -1,7 +1,7 @@
 // Reading label maps of any integer dtype.
 #pragma once
 
-#include "tensor.h"
+#include "common/tensor.h"
 
 namespace embedseg {
 

@@ -1,5 +1,5 @@
 // Growth, for one instruction set.
-#include "cpu/tile.inl"
+#include "simd/tile.inl"
 
 // Bit i of the result: the object accepts pixel + i. At most block_length pixels.
 template <int D, class T>

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <atomic>
 
-#include "tensor.h"
+#include "common/tensor.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 
 constexpr int block_length = 16;  // pixels: a cache line of float; a set of them is a word of 16 bits
 using Bits = uint16_t;
@@ -66,4 +66,4 @@ class Blocks {
   std::vector<int64_t> rows_around_;
 };
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu

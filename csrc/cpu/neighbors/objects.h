@@ -7,11 +7,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/neighbor_ball.h"
-#include "cpu/neighbor_pieces.h"
-#include "tensor.h"
+#include "common/ball.h"
+#include "common/tensor.h"
+#include "cpu/neighbors/pieces.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 
 struct Fragment {
   Box box;
@@ -43,4 +43,4 @@ struct Objects {
 
 Objects group_pieces(const std::vector<Pieces>& parts, const Grid& grid, const Ball& ball);
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/memory.h"
+#include "common/memory.h"
 
 namespace embedseg {
 

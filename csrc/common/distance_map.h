@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "tensor.h"
+#include "common/tensor.h"
 
 namespace embedseg {
 

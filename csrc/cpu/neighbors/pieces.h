@@ -11,10 +11,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/neighbor_ball.h"
-#include "tensor.h"
+#include "common/ball.h"
+#include "common/tensor.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 
 struct Box {
   std::array<int32_t, 3> low, high;  // inclusive: z, y, x
@@ -73,4 +73,4 @@ inline Offset tile_sides(const Grid& grid) { return grid.depth == 1 ? Offset{1, 
 // Pieces of all objects (labels above 0) of an image [depth, height, width], one Pieces from each thread.
 std::vector<Pieces> cut_into_pieces(const int32_t* labels, const Grid& grid);
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu

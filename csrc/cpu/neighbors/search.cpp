@@ -1,15 +1,15 @@
-#include "cpu/neighbor_search.h"
+#include "cpu/neighbors/search.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <numeric>
 
-#include "cpu/neighbor_ball.h"
-#include "cpu/neighbor_objects.h"
-#include "cpu/neighbor_pieces.h"
+#include "common/ball.h"
+#include "cpu/neighbors/objects.h"
+#include "cpu/neighbors/pieces.h"
 #include "cpu/workers.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 struct Pair {
@@ -161,4 +161,4 @@ Neighbors find_neighbors(const int32_t* labels, const Grid& grid, double distanc
   return result;
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu

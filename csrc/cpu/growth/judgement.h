@@ -4,7 +4,7 @@
 
 #include "cpu/direction_sums.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 
 class Judgement {
  public:
@@ -32,4 +32,4 @@ class Judgement {
   std::vector<float> rounded_means_;
 };
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu

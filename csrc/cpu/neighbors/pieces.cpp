@@ -1,11 +1,11 @@
-#include "cpu/neighbor_pieces.h"
+#include "cpu/neighbors/pieces.h"
 
 #include <bit>
 #include <cstring>
 
 #include "cpu/workers.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 struct Image {
@@ -152,4 +152,4 @@ std::vector<Pieces> cut_into_pieces(const int32_t* labels, const Grid& grid) {
   return results;
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu

@@ -1,9 +1,9 @@
-#include "cpu/neighbor_objects.h"
+#include "cpu/neighbors/objects.h"
 
 #include <algorithm>
 #include <numeric>
 
-namespace embedseg {
+namespace embedseg::cpu {
 namespace {
 
 struct Key {
@@ -121,4 +121,4 @@ Objects group_pieces(const std::vector<Pieces>& parts, const Grid& grid, const B
   return objects;
 }
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "tensor.h"
+#include "common/tensor.h"
 
 namespace embedseg {
 

@@ -8,9 +8,9 @@
 #include <new>
 #include <vector>
 
-#include "embedding.h"
+#include "common/embedding.h"
 
-namespace embedseg {
+namespace embedseg::cpu {
 
 // A tile is a few neighbouring pixels of one row: its first pixel's first channel, the strides, how many there are.
 template <class T>
@@ -52,4 +52,4 @@ struct Segments {
   int64_t row_length, per_row, per_image, count;
 };
 
-}  // namespace embedseg
+}  // namespace embedseg::cpu

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 Made = TypeVar("Made")
 
 
-def add_options(parser: argparse.ArgumentParser, cls: type, skip: Collection[str] = (), prefix: str = "") -> None:
+def add_options(parser: argparse._ActionsContainer, cls: type, skip: Collection[str] = (), prefix: str = "") -> None:
     """Give a parser one option for each field of a dataclass; the help is what its docstring says of the field.
 
     ``learning_rate`` becomes ``--learning-rate``. A truth value becomes ``--NAME`` and ``--no-NAME``; a field that may

@@ -1,6 +1,7 @@
 """Pictures of images, label maps and embeddings, as uint8 RGB arrays ``[H, W, 3]``."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -125,13 +126,13 @@ def matches(
     return picture
 
 
-def middle_plane(volume: ArrayLike) -> NDArray:
+def middle_plane(volume: ArrayLike) -> NDArray[Any]:
     """Return the middle plane ``[H, W]`` of ``[D, H, W]``; an image is its own."""
     array = np.asarray(volume)
     return array[len(array) // 2] if array.ndim == 3 else array
 
 
-def drawable(image: ArrayLike) -> NDArray:
+def drawable(image: ArrayLike) -> NDArray[Any]:
     """Return what to draw on for ``[C, *spatial]``: three channels as RGB ``[H, W, 3]``, else the first ``[H, W]``.
 
     Of a volume, it is the middle plane.
@@ -166,7 +167,7 @@ def _labels(labels: ArrayLike, name: str) -> NDArray[np.integer]:
     return np.maximum(array.astype(np.int64), 0)
 
 
-def _between_percentiles(values: NDArray, low: float, high: float) -> Picture:
+def _between_percentiles(values: NDArray[Any], low: float, high: float) -> Picture:
     """Map the range between two percentiles to 0..255; constant values are 0 if 0, else grey."""
     values = np.nan_to_num(np.asarray(values, dtype=np.float64), posinf=0.0, neginf=0.0)
     if values.size == 0:
@@ -176,10 +177,11 @@ def _between_percentiles(values: NDArray, low: float, high: float) -> Picture:
         lowest, highest = values.min(), values.max()
     if highest <= lowest:
         return np.full(values.shape, 128 if highest else 0, dtype=np.uint8)
-    return np.clip((values - lowest) / (highest - lowest) * 255, 0, 255).round().astype(np.uint8)
+    levels = (values - lowest) / (highest - lowest) * 255
+    return np.asarray(np.clip(levels, 0, 255).round(), dtype=np.uint8)
 
 
-def _stretched(image: ArrayLike, labels: NDArray) -> Picture:
+def _stretched(image: ArrayLike, labels: NDArray[Any]) -> Picture:
     array = np.asarray(image)
     if array.shape not in (labels.shape, (*labels.shape, 3)):
         height, width = labels.shape
@@ -188,7 +190,7 @@ def _stretched(image: ArrayLike, labels: NDArray) -> Picture:
     return stretched if array.ndim == 3 else np.stack([stretched] * 3, -1)
 
 
-def _repeated(array: NDArray, scale: int) -> NDArray:
+def _repeated(array: NDArray[Any], scale: int) -> NDArray[Any]:
     return array.repeat(scale, 0).repeat(scale, 1)
 
 
@@ -196,10 +198,11 @@ def _enlarged(picture: Picture, scale: int) -> Picture:
     if scale == 1 or picture.size == 0:
         return _repeated(picture, scale)
     shape = (picture.shape[0] * scale, picture.shape[1] * scale, 3)
-    return resize(picture, shape, order=1, mode="edge", preserve_range=True).round().astype(np.uint8)
+    enlarged = resize(picture, shape, order=1, mode="edge", preserve_range=True)  # type: ignore[no-untyped-call]
+    return np.asarray(enlarged.round(), dtype=np.uint8)
 
 
-def _outline(labels: NDArray, scale: int) -> NDArray[np.bool_]:
+def _outline(labels: NDArray[Any], scale: int) -> NDArray[np.bool_]:
     """Tell which pixels of the enlarged objects are near another label; the image's border is none."""
     labels, width = _repeated(labels, scale), (scale + 1) // 2
     outline = np.zeros(labels.shape, dtype=bool)
@@ -215,7 +218,7 @@ def _outline(labels: NDArray, scale: int) -> NDArray[np.bool_]:
     return outline & (labels > 0)
 
 
-def _colours(labels: NDArray) -> Picture:
+def _colours(labels: NDArray[Any]) -> Picture:
     """Give objects closer than 12 pixels different colours, as far as the palette goes."""
     ids, dense = np.unique(labels, return_inverse=True)
     dense = dense.reshape(labels.shape) + (1 if ids.size and ids[0] > 0 else 0)
@@ -235,7 +238,7 @@ def _colours(labels: NDArray) -> Picture:
     return colours[dense]
 
 
-def _matched_ids(truth: NDArray, prediction: NDArray, threshold: float) -> dict[int, int]:
+def _matched_ids(truth: NDArray[Any], prediction: NDArray[Any], threshold: float) -> dict[int, int]:
     """Map the ids of matched true objects to the predicted ones'."""
     if not threshold > 0:
         raise ValueError(f"threshold must be above 0, got {threshold}")

@@ -51,7 +51,7 @@ class AveragePrecision:
     @property
     def values(self) -> np.ndarray:
         """The mean over the images, float64 ``[T]``."""
-        return self.per_image.mean(0)
+        return np.asarray(self.per_image.mean(0))
 
     @property
     def pooled(self) -> np.ndarray:

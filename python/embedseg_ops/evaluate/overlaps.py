@@ -23,12 +23,14 @@ class Overlaps(NamedTuple):
     @property
     def iou(self) -> np.ndarray:
         """Intersection over union of each pair, float64 ``[N]``."""
-        return self.shared / (self.true_sizes[self.true] + self.predicted_sizes[self.predicted] - self.shared)
+        return np.asarray(
+            self.shared / (self.true_sizes[self.true] + self.predicted_sizes[self.predicted] - self.shared)
+        )
 
     @property
     def dice(self) -> np.ndarray:
         """Dice coefficient of each pair, float64 ``[N]``."""
-        return 2 * self.shared / (self.true_sizes[self.true] + self.predicted_sizes[self.predicted])
+        return np.asarray(2 * self.shared / (self.true_sizes[self.true] + self.predicted_sizes[self.predicted]))
 
 
 def overlaps(truth: Images, prediction: Images) -> list[Overlaps]:
@@ -106,7 +108,7 @@ def _without_background(table: sparse.csr_array) -> Overlaps:
 
 def _images(labels: Images, name: str) -> list[np.ndarray]:
     """Return the images of a batch or of a list, or the only one, as checked NumPy arrays."""
-    if isinstance(labels, list | tuple):
+    if isinstance(labels, Sequence) and not isinstance(labels, str):
         return [_integers(image, f"{name}[{index}]", (2, 3)) for index, image in enumerate(labels)]
     array = _integers(labels, name, (2, 3, 4))
     return [array] if array.ndim == 2 else list(array)

@@ -20,5 +20,5 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
 def has_bf16(device: torch.device) -> bool:
     """Return whether the device has instructions for bfloat16, which others emulate at a tenth of float32's speed."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())

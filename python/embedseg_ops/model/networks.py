@@ -64,7 +64,7 @@ class UNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the feature map ``[B, filters, *spatial]`` of ``[B, in_channels, *spatial]``."""
-        features = self.down[0](image)
+        features: Tensor = self.down[0](image)
         skips = []
         for block in self.down[1:]:
             skips.append(features)
@@ -101,6 +101,7 @@ class EmbeddingHead(nn.Module):
         self.distance = CONVOLUTIONS[spatial_dims](filters, 1, 1)
         self.embedding = CONVOLUTIONS[spatial_dims](filters, dim, 1)
         self.foreground = CONVOLUTIONS[spatial_dims](filters, 1, 1) if foreground else None
+        assert self.distance.bias is not None
         nn.init.constant_(self.distance.bias, 0.1)  # above 0: a ReLU that starts below 0 everywhere never learns
         self.distance_features = distance_features
 

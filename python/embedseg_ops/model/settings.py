@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from embedseg_ops.model.networks import EmbeddingModel, build_model
-from embedseg_ops.ops.options import TUNED
+from embedseg_ops.ops.options import TUNED, PostprocessOptions
 
 ARCHITECTURE = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm", "foreground")
 
@@ -41,7 +41,7 @@ class Settings:
     batch_norm: bool = False
     foreground: bool = False
     percentiles: tuple[float, float] = (1.0, 99.8)
-    postprocess: dict[str, float] = field(default_factory=TUNED.copy)
+    postprocess: PostprocessOptions = field(default_factory=TUNED.copy)
     provenance: str = ""
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)

@@ -11,7 +11,6 @@ from torch import Tensor
 from embedseg_ops.library import build_info
 
 Array = TypeVar("Array", Tensor, np.ndarray)
-Answer = Callable[[Tensor], Tensor]
 
 INTEGER_DTYPES = {
     torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64,
@@ -47,17 +46,19 @@ def check_device(tensor: Tensor, name: str) -> None:
         )
 
 
-def answer_like(value: Array, single: bool) -> Answer:
+def answer_like(value: Array, single: bool) -> Callable[[Tensor], Array]:
     """Return the function that gives a batched result the form of `value`: NumPy or torch, one image or a batch."""
 
-    def answer(result: Tensor) -> Tensor:
+    def answer(result: Tensor) -> Array:
         result = result.squeeze(0) if single else result
         return result.numpy() if isinstance(value, np.ndarray) else result
 
     return answer
 
 
-def label_batch(labels: Array, name: str = "labels", spacing: Sequence[float] | None = None) -> tuple[Tensor, Answer]:
+def label_batch(
+    labels: Array, name: str = "labels", spacing: Sequence[float] | None = None
+) -> tuple[Tensor, Callable[[Tensor], Array]]:
     """Check a label map and return it as contiguous int32 ``[B, *spatial]``, with the way back to the caller's form.
 
     Two axes are one image, four a batch of volumes. Three are a batch of images, or one volume where `spacing` has
@@ -239,7 +240,7 @@ def check_pairs(pairs: Tensor, embedding: Tensor) -> None:
         raise ValueError(f"pairs must name images 0 to {images - 1} in its first column, got {first} to {last}")
 
 
-def as_image_batch(embedding: Array, other: Array, name: str) -> tuple[Tensor, Tensor, Answer]:
+def as_image_batch(embedding: Array, other: Array, name: str) -> tuple[Tensor, Tensor, Callable[[Tensor], Array]]:
     """Check an embedding and a map of the same pixels, with or without the batch axis; return both with it.
 
     The third is the way back to the form of the map. Where both readings fit (as many images as channels), the arrays

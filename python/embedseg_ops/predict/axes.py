@@ -30,7 +30,7 @@ def align_axes(embedding: Tensor, iterations: int = 200, samples: int = 50_000) 
     vectors = vectors[:: max(1, len(vectors) // samples)].double()
     directions = torch.nn.functional.normalize(vectors[vectors.isfinite().all(1)], dim=1)
     # the eigenvectors are a start that is the same for every rotation of the same embedding
-    rotation = torch.linalg.eigh(directions.T @ directions).eigenvectors.T
+    rotation: Tensor = torch.linalg.eigh(directions.T @ directions).eigenvectors.T
     for _ in range(iterations):
         aligned = directions @ rotation.T
         left, _, right = torch.linalg.svd((aligned**3).T @ directions)
@@ -63,14 +63,14 @@ def label_by_axes(
         TypeError: an argument is not an array, or `embedding` not a float.
         ValueError: shapes do not match, the threshold is not finite, or the size is not positive.
     """
-    embedding, distance, answer = as_image_batch(embedding, distance, "distance")
+    vectors, depths, answer = as_image_batch(embedding, distance, "distance")
     background_threshold = check_finite(background_threshold, "background_threshold")
     min_object_size = check_size(min_object_size, "min_object_size")
-    rotation = align_axes(embedding) if rotation is None else rotation
-    aligned = torch.einsum("ij,bj...->bi...", rotation.to(embedding.dtype), embedding.detach())
+    rotation = align_axes(vectors) if rotation is None else rotation
+    aligned = torch.einsum("ij,bj...->bi...", rotation.to(vectors.dtype), vectors.detach())
     axis = aligned.abs().nan_to_num().argmax(1)
     labels = torch.stack(
-        [_components(one, outside) for one, outside in zip(axis, distance <= background_threshold, strict=True)]
+        [_components(one, outside) for one, outside in zip(axis, depths <= background_threshold, strict=True)]
     )
     return answer(remove_small(labels, min_object_size))
 
@@ -79,7 +79,7 @@ def _components(axis: Tensor, outside: Tensor) -> Tensor:
     """Return the connected components of the pixels ``[*spatial]`` of each axis but the background's."""
     labels = torch.zeros_like(axis, dtype=torch.int32)
     background = axis[outside].bincount().argmax() if outside.any() else -1
-    for one in axis.unique():
+    for one in axis.unique():  # type: ignore[no-untyped-call]
         if one != background:
             found = torch.ops.embedseg_ops.connected_components((axis == one)[None])[0]
             labels = torch.where(found > 0, found + labels.max(), labels)

@@ -11,19 +11,20 @@ from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model, shipped_model
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
+from embedseg_ops.ops.arguments import Array, answer_like
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.network import predict_network
 
 
 def segment(
-    image: np.ndarray | Tensor,
+    image: Array,
     model: str | os.PathLike[str] | tuple[EmbeddingModel, Settings] | None = None,
     *,
     device: str | torch.device | None = None,
     tile: int | None = None,
     overlap: int | None = None,
     progress: bool = False,
-) -> np.ndarray | Tensor:
+) -> Array:
     """Segment an image: normalisation, network and postprocessing with the model's own settings.
 
     Args:
@@ -53,7 +54,7 @@ def segment(
     normalized = normalize(planes, settings.percentiles)
     embedding, distance = predict_network(normalized, network, tile, overlap, progress)
     labels = postprocess(embedding, distance, **settings.postprocess)[0]
-    return labels if isinstance(image, Tensor) else labels.numpy()
+    return answer_like(image, single=False)(labels)
 
 
 class Segmenter(nn.Module):
@@ -67,9 +68,10 @@ class Segmenter(nn.Module):
     def __init__(self, model: EmbeddingModel, settings: Settings):
         super().__init__()
         self.model = model
-        self.options = dict(settings.postprocess)
+        self.options = settings.postprocess
 
     def forward(self, image: Tensor) -> Tensor:
         """Return labels int32 ``[B, *spatial]`` of normalised images float ``[B, C, *spatial]``."""
         embedding, distance = self.model(image)
-        return postprocess(embedding, distance, **self.options)
+        labels: Tensor = postprocess(embedding, distance, **self.options)
+        return labels

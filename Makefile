@@ -32,8 +32,9 @@ develop: $(RUN)/python  ## an editable install that rebuilds on import
 	$(RUN)/pip install --no-build-isolation -e ".[test,lint]"
 
 lint: $(RUN)/python
-	$(RUN)/pip install --quiet "ruff==0.17.6" "clang-format==23.1.5"
+	$(RUN)/pip install --quiet "ruff==0.17.6" "clang-format==23.1.5" "mypy>=1.18"
 	$(RUN)/ruff check . && $(RUN)/ruff format --check .
+	$(RUN)/mypy
 	$(RUN)/clang-format --dry-run --Werror $$(git ls-files 'csrc/*' 'tests/*.h' 'tests/*.cpp')
 
 format: $(RUN)/python

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-import embedseg_ops
+from embedseg_ops.ops.embedding_loss import embedding_loss
 from embedseg_ops.train.targets import Targets
 
 __all__ = [
@@ -125,7 +125,7 @@ def training_loss(
         foreground_weight: of `foreground_loss`.
     """
     regression = regression_loss(distance, targets.distance, targets.labels, weights, target_scale)
-    parts = embedseg_ops.embedding_loss(embedding, targets.labels, targets.pairs, weights=weights)
+    parts = embedding_loss(embedding, targets.labels, targets.pairs, weights=weights)
     sparsity = outline = torch.zeros_like(regression)
     if sparsity_weight > 0:
         sparsity = sparsity_weight * sparsity_loss(embedding, targets.labels)

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-import embedseg_ops
+from embedseg_ops.ops.distance_map import distance_map
+from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
 
 
 class Targets(NamedTuple):
@@ -31,7 +32,7 @@ def make_targets(labels: Tensor, inside: Tensor | None = None, distance: float =
             count for the distance map, where a cut object must not end, but are ignored otherwise. None: True.
         distance: objects nearer than this are neighbours, in pixels.
     """
-    distances = embedseg_ops.distance_map(labels)
+    distances = distance_map(labels)
     if inside is not None:
         labels = torch.where(inside, labels, -1)
-    return Targets(labels, distances, embedseg_ops.neighbor_pairs(labels, distance))
+    return Targets(labels, distances, neighbor_pairs(labels, distance))

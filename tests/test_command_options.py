@@ -1,0 +1,93 @@
+"""Options of the command line that are made from dataclasses."""
+
+import argparse
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytest
+
+from embedseg_ops.command.options import add_options, argument_help, make
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.train.options import Options
+
+
+@dataclass(frozen=True)
+class Inner:
+    """Inside.
+
+    Args:
+        size: how large, in pixels.
+    """
+
+    size: int = 3
+
+
+@dataclass(frozen=True)
+class Outer:
+    """Outside.
+
+    Args:
+        rate: how fast: 10 % is fast,
+            on two lines.
+        weights: which ones.
+        sure: whether it is.
+        maybe: whether, or None.
+        limit: the most, or None.
+        more: by name.
+        pair: two numbers.
+        inner: what is inside; None: nothing.
+    """
+
+    rate: float = 0.5
+    weights: Literal["balanced"] | None = None
+    sure: bool = False
+    maybe: bool | None = None
+    limit: int | None = 7
+    more: dict[str, int] = field(default_factory=lambda: {"a": 1})
+    pair: tuple[float, float] = (1.0, 2.0)
+    inner: Inner | None = field(default_factory=Inner)
+
+
+def parse(cls, *words):
+    parser = argparse.ArgumentParser()
+    add_options(parser, cls)
+    return make(cls, vars(parser.parse_args(words)))
+
+
+@pytest.mark.parametrize("cls", [Outer, Options, Settings])
+def test_without_options_every_field_has_its_default(cls):
+    skipped = {"channels", "training", "scores"} if cls is Settings else set()
+    parser = argparse.ArgumentParser()
+    add_options(parser, cls, skip=skipped)
+    assert make(cls, vars(parser.parse_args([]))) == cls()
+    spelled = parser.format_help()
+    for one in dataclasses.fields(cls):
+        assert (f"--{one.name.replace('_', '-')} " in spelled.replace("\n", " ")) or one.name in skipped | {
+            "augmentation", "inner",
+        }  # fmt: skip
+
+
+def test_every_kind_of_value_is_read():
+    words = '--rate 2 --weights balanced --sure --no-maybe --limit none --more {"b":2} --pair [3,4] --inner-size 9'
+    assert parse(Outer, *words.split()) == Outer(2.0, "balanced", True, False, None, {"b": 2}, (3, 4), Inner(9))
+    assert parse(Outer, "--weights", "none", "--no-inner") == Outer(inner=None)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [("--rate fast", "invalid float value: 'fast'"), ("--weights equal", "invalid choice"),
+     ("--limit few", "invalid int value"), ("--more [1]", "invalid JSON object value"),
+     ("--pair {}", "invalid JSON list value"), ("--pair 1,2", "invalid JSON list value")],
+)  # fmt: skip
+def test_a_wrong_value_is_said_in_one_line(words, message, capsys):
+    with pytest.raises(SystemExit):
+        parse(Outer, *words.split())
+    assert message in capsys.readouterr().err
+
+
+def test_the_help_is_the_docstrings():
+    assert argument_help(Outer)["rate"] == "how fast: 10 % is fast, on two lines"
+    parser = argparse.ArgumentParser()
+    add_options(parser, Outer)
+    assert "10 % is fast" in parser.format_help()

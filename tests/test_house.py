@@ -1,0 +1,57 @@
+"""The house: what may import what, and what the package shows."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import embedseg_ops
+
+PACKAGE = Path(embedseg_ops.__file__).parent
+LAYERS = ["ops", "reference", "data", "model", "predict", "evaluate", "train", "command"]  # from the bottom up
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path) -> list[str]:
+    """Return the full names of the modules of the package, and of their members, that a file imports."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return [name for name in names if name.partition(".")[0] == "embedseg_ops"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_layer_imports_only_what_lies_below_it(path):
+    layer = path.relative_to(PACKAGE).parts[0]
+    if layer not in LAYERS:
+        return  # the face and the public names are made from every layer
+    below = LAYERS[: LAYERS.index(layer) + 1]
+    for name in imports(path):
+        first = name.split(".")[1:2]
+        assert first, f"{path.name} imports the package's own face"
+        assert first[0] in [*below, "library", "version", "_C"], f"{path.name} imports {name}"
+
+
+def test_every_public_name_is_there():
+    for name in embedseg_ops.__all__:
+        assert getattr(embedseg_ops, name) is not None
+    assert set(embedseg_ops.__all__) <= set(dir(embedseg_ops))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        embedseg_ops.nothing  # noqa: B018
+
+
+def test_importing_the_package_loads_the_operators_and_little_else():
+    code = """if True:
+        import sys, torch, embedseg_ops
+        assert hasattr(torch.ops.embedseg_ops, "propagate")
+        heavy = {"scipy", "skimage", "PIL", "tifffile", "safetensors"} & set(sys.modules)
+        assert not heavy, heavy
+        embedseg_ops.metrics.average_precision, embedseg_ops.figures.overlay, embedseg_ops.models.UNet
+        from embedseg_ops.losses import training_loss
+        from embedseg_ops import reference, segment"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)

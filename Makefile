@@ -4,7 +4,7 @@ RUN = $(VENV)/bin
 TORCH ?= torch==2.13.0
 SANITIZE = build/sanitize
 
-.PHONY: demo test install wheel develop lint format bench compare figures audit sanitize two-torches gpu registers clean
+.PHONY: demo test install wheel develop lint format bench compare figures docs audit sanitize two-torches gpu registers clean
 
 demo: install  ## segment real nuclei with the weights that come along, say how well, and draw them into demo/
 	$(RUN)/pip install --quiet --no-deps stardist
@@ -47,8 +47,12 @@ bench: install
 compare: install  ## measure again; fails where something became slower than OLD=FILE.json says
 	$(RUN)/python -m benchmarks --compare $(OLD)
 
-figures: install  ## the plots and the README's table, from what was measured: FROM=FILE.json
-	$(RUN)/python -m benchmarks --from $(FROM) --plots benchmarks/results --readme README.md
+figures: install  ## the plots and the table of docs/performance.md, from what was measured: FROM=FILE.json
+	$(RUN)/python -m benchmarks --from $(FROM) --plots benchmarks/results --page docs/performance.md
+
+docs: $(RUN)/python  ## the documentation as a site in build/docs; a warning is an error
+	$(RUN)/pip install --quiet --no-build-isolation ".[docs]"
+	OMP_NUM_THREADS=1 $(RUN)/python -m sphinx -q -W --keep-going docs build/docs
 
 audit: install  ## the built library must keep to torch's stable ABI
 	$(RUN)/pip install --quiet torch-abi-audit

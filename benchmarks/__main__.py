@@ -48,7 +48,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--markdown", type=Path, metavar="FILE")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw SVGs there")
     parser.add_argument(
-        "--readme", type=Path, metavar="FILE", help=f"put the table and the plots between {document.START} and its end"
+        "--page", type=Path, metavar="FILE", help=f"put the table and the plots between {document.START} and its end"
     )
     parser.add_argument(
         "--compare", type=Path, nargs="+", metavar="JSON", help="OLD [NEW]: fail if ours is slower in NEW, or now"
@@ -96,12 +96,10 @@ def write(options: argparse.Namespace, found: Document) -> None:
         options.json.write_text(found.json(), encoding="utf-8")
     if options.markdown:
         options.markdown.write_text(found.markdown(), encoding="utf-8")
-    if options.readme:
-        links = [
-            f"![{file.stem}]({Path(os.path.relpath(file, options.readme.parent)).as_posix()})" for file in pictures
-        ]
+    if options.page:
+        links = [f"![{file.stem}]({Path(os.path.relpath(file, options.page.parent)).as_posix()})" for file in pictures]
         text = "\n\n".join([found.markdown().strip(), *links])
-        options.readme.write_text(document.insert(options.readme.read_text(encoding="utf-8"), text), encoding="utf-8")
+        options.page.write_text(document.insert(options.page.read_text(encoding="utf-8"), text), encoding="utf-8")
 
 
 if __name__ == "__main__":

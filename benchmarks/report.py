@@ -80,15 +80,18 @@ def markdown(results: list[Result], machine: dict[str, str], scene: dict[str, st
         f"Medians in milliseconds; {machine['cpu']}, {threads} threads, torch {machine.get('torch', '?')}.",
         *(["The scene: {name}, {size}, {objects} objects, D = {D}, {dtype}.".format(**scene)] if scene else []),
         "",
-        f"| row | ours, 1 thread | ours, {threads} threads | limits and others | to reach: reached |",
-        "| --- | ---: | ---: | --- | --- |",
+        f"| row | ours, 1 thread | ours, {threads} threads | limits | others | to reach: reached |",
+        "| --- | ---: | ---: | --- | --- | --- |",
     ]
     for result in results:
         mine = {t.threads: _cell(result, t) for t in result.timings if t.name == "ours"}
         timed = [t for t in result.timings if t.repeats and t.name != "ours"]
-        others = {t.name: f"{t.name} {milliseconds(t.median)}" for t in timed}
+        limit, others = {}, {}
+        for t in timed:
+            (limit if t.name in limits.NAMES else others)[t.name] = f"{t.name} {milliseconds(t.median)}"
         goals = "<br>".join(describe(verdict) for verdict in result.verdicts)
-        cells = (result.name, mine.get(1, "-"), mine.get(threads, "-"), " · ".join(others.values()), goals)
+        beside = (" · ".join(found.values()) for found in (limit, others))
+        cells = (result.name, mine.get(1, "-"), mine.get(threads, "-"), *beside, goals)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""What is made of measurements: comparisons, plots and the README's table, from made-up times."""
+"""What is made of measurements: comparisons, plots and a page's table, from made-up times."""
 
 import sys
 from dataclasses import replace
@@ -156,22 +156,22 @@ def test_bandwidth_is_traffic_over_time():
     assert "second" not in words  # its traffic is not known
 
 
-def test_one_command_draws_and_fills_in_the_readme(tmp_path):
-    source, readme = save(tmp_path, "run.json", run()), tmp_path / "README.md"
-    readme.write_text(f"before\n{document.START}\nold\n{document.END}\nafter\n", encoding="utf-8")
-    assert command.main(["--from", source, "--plots", str(tmp_path / "plots"), "--readme", str(readme)]) == 0
-    page = readme.read_text(encoding="utf-8")
-    assert page.startswith("before")
-    assert page.endswith("after\n")
-    assert "old" not in page
-    assert "| first | - | 10 | read 5 · peer 0 50 · peer 1 70 · peer 2 90 |  |" in page
+def test_one_command_draws_and_fills_in_a_page(tmp_path):
+    source, page = save(tmp_path, "run.json", run()), tmp_path / "page.md"
+    page.write_text(f"before\n{document.START}\nold\n{document.END}\nafter\n", encoding="utf-8")
+    assert command.main(["--from", source, "--plots", str(tmp_path / "plots"), "--page", str(page)]) == 0
+    written = page.read_text(encoding="utf-8")
+    assert written.startswith("before")
+    assert written.endswith("after\n")
+    assert "old" not in written
+    assert "| first | - | 10 | read 5 | peer 0 50 · peer 1 70 · peer 2 90 |  |" in written
     drawn = {file.name for file in (tmp_path / "plots").iterdir()}
     assert drawn == {"speed-up.svg", "bandwidth.svg", "time-against-pixels.svg"}  # all that the run has numbers for
-    assert all(f"(plots/{name})" in page for name in drawn)
+    assert all(f"(plots/{name})" in written for name in drawn)
     for name in drawn:
         ElementTree.parse(tmp_path / "plots" / name)
-    assert command.main(["--from", source, "--readme", str(readme)]) == 0
-    assert readme.read_text(encoding="utf-8").count("| first | - |") == 1
+    assert command.main(["--from", source, "--page", str(page)]) == 0
+    assert page.read_text(encoding="utf-8").count("| first | - |") == 1
 
 
 def test_a_page_without_a_place_for_them_is_refused():

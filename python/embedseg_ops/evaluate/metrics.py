@@ -125,7 +125,7 @@ def symmetric_best_dice(truth: Images, prediction: Images) -> float:
 
 
 def foreground_dice(truth: Images, prediction: Images) -> float:
-    """Compare the foregrounds whatever their objects: 2 |A ∩ B| / (|A| + |B|), and 1 for an image empty in both.
+    """Compare the foregrounds whatever their objects: `2 |A ∩ B| / (|A| + |B|)`, and 1 for an image empty in both.
 
     >>> foreground_dice(np.array([[1, 1, 2, 0]]), np.array([[1, 0, 0, 0]]))
     0.5

@@ -32,7 +32,7 @@ def embedding_loss(
     """Compute the loss that makes an object's pixels point the same way, and neighbours' means orthogonal.
 
     The consistency term is the mean cosine distance of the pixels to their object's mean embedding, the
-    discrimination term the mean |cosine| between the means of neighbours; the total is their sum, averaged over the
+    discrimination term the mean `|cosine|` between the means of neighbours; the total is their sum, averaged over the
     images. One read of the embedding forward, one read and one write backward.
 
     Args:

@@ -18,9 +18,8 @@ def mean_embedding(embedding: Tensor, labels: Tensor, num_objects: int | None = 
             saves a look at the labels, and lets ``torch.compile`` know the size of the result.
 
     Returns:
-        means: ``[B, K, D]``, float64 for a float64 embedding, else float32; row k is the direction of label k, zero
-            for a label that does not occur or whose directions cancel.
-        counts: int64 ``[B, K]``, pixels.
+        Means ``[B, K, D]``, float64 for a float64 embedding, else float32, and counts of pixels, int64 ``[B, K]``. Row
+        k of the means is the direction of label k: zero for a label that does not occur or whose directions cancel.
 
     Raises:
         TypeError: an argument is not a tensor, `embedding` is not a float, `labels` is not an integer.

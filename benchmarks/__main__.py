@@ -98,7 +98,7 @@ def write(options: argparse.Namespace, found: Document) -> None:
         options.markdown.write_text(found.markdown(), encoding="utf-8")
     if options.page:
         links = [f"![{file.stem}]({Path(os.path.relpath(file, options.page.parent)).as_posix()})" for file in pictures]
-        text = "\n\n".join([found.markdown().strip(), *links])
+        text = "\n\n".join([found.markdown().strip(), *(["## Plots", *links] if links else [])])
         options.page.write_text(document.insert(options.page.read_text(encoding="utf-8"), text), encoding="utf-8")
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import growth, report
+from benchmarks import growth, report, tables
 from benchmarks.growth import Flatness, Point
 from benchmarks.harness import Timing
 from benchmarks.memory import Peak
@@ -32,11 +32,11 @@ class Document:
         return json.dumps(_without_nan(asdict(self)), indent=1) + "\n"
 
     def markdown(self) -> str:
-        parts = [report.markdown(self.rows, self.machine, self.scene).rstrip()]
+        parts = [tables.markdown(self.rows, self.machine, self.scene).rstrip()]
         if self.memory:
-            parts.append("\n".join(f"- {peak}" for peak in self.memory))
+            parts += ["## Memory", "\n".join(f"- {peak}" for peak in self.memory)]
         if self.growth:
-            parts.append(growth.markdown(self.growth))
+            parts += ["## Growth", growth.markdown(self.growth)]
         return "\n\n".join(parts) + "\n"
 
 

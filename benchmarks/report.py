@@ -1,4 +1,4 @@
-"""A row's results: judged, printed, and as a line of a Markdown table."""
+"""A row's results: judged, and printed."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -71,31 +71,3 @@ def milliseconds(seconds: float) -> str:
 
 def rate(result: Result, timing: Timing) -> str:
     return f"{result.amount / timing.median:.3g} {result.unit}/s" if result.unit and timing.repeats else ""
-
-
-def markdown(results: list[Result], machine: dict[str, str], scene: dict[str, str]) -> str:
-    """One line a row: the limits, ours, the peers, and what is to be reached."""
-    threads = int(machine["threads"])
-    lines = [
-        f"Medians in milliseconds; {machine['cpu']}, {threads} threads, torch {machine.get('torch', '?')}.",
-        *(["The scene: {name}, {size}, {objects} objects, D = {D}, {dtype}.".format(**scene)] if scene else []),
-        "",
-        f"| row | ours, 1 thread | ours, {threads} threads | limits | others | to reach: reached |",
-        "| --- | ---: | ---: | --- | --- | --- |",
-    ]
-    for result in results:
-        mine = {t.threads: _cell(result, t) for t in result.timings if t.name == "ours"}
-        timed = [t for t in result.timings if t.repeats and t.name != "ours"]
-        limit, others = {}, {}
-        for t in timed:
-            (limit if t.name in limits.NAMES else others)[t.name] = f"{t.name} {milliseconds(t.median)}"
-        goals = "<br>".join(describe(verdict) for verdict in result.verdicts)
-        beside = (" · ".join(found.values()) for found in (limit, others))
-        cells = (result.name, mine.get(1, "-"), mine.get(threads, "-"), *beside, goals)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _cell(result: Result, timing: Timing) -> str:
-    per_second = rate(result, timing)
-    return milliseconds(timing.median) + (f"<br>{per_second}" if per_second else "")

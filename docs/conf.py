@@ -3,7 +3,10 @@
 import shutil
 from pathlib import Path
 
+from docutils import nodes
+from latex2mathml.converter import convert
 from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
 
 import embedseg_ops
 
@@ -17,6 +20,8 @@ default_role = "literal"  # `x` in a docstring is code
 
 html_theme = "furo"
 html_title = "embedseg_ops"
+html_show_copyright = False
+html_math_renderer = "mathml"  # browsers draw it themselves: no script from elsewhere
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -32,8 +37,17 @@ autodoc_member_order = "bysource"
 napoleon_use_rtype = False
 
 
+def write_math(writer: HTML5Translator, node: nodes.math | nodes.math_block) -> None:
+    """Write a formula as MathML."""
+    block = isinstance(node, nodes.math_block)
+    formula = convert(node.astext(), display="block" if block else "inline")
+    writer.body.append(f'<div style="margin: 1em 0">{formula}</div>' if block else formula)
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
     """Bring the examples in, which Sphinx reads only below its own folder; pages link to where they are kept."""
+    app.add_html_math_renderer("mathml", (write_math, None), (write_math, None))
     docs = Path(app.srcdir)
     shutil.copytree(docs.parent / "examples", docs / "examples", dirs_exist_ok=True)
     app.connect("source-read", lambda _, name, text: text.append(text.pop().replace("](../examples/", "](examples/")))

@@ -21,14 +21,16 @@ from embedseg_ops import figures
 image, truth = cells(seed=0)
 random = np.random.default_rng(0)
 
-directions = np.zeros(truth.max() + 1, int)  # one of 8 axes for each object; the background has axis 0
+# one of 8 axes for each object; the background has axis 0
+directions = np.zeros(truth.max() + 1, int)
 pairs = embedseg_ops.neighbor_pairs(truth, 10.0)  # rows: image, object, neighbour
 for k in range(1, truth.max() + 1):
     taken = directions[pairs[pairs[:, 1] == k, 2]]
     directions[k] = min(set(range(1, 8)) - set(taken))
 
-embedding = np.eye(8, dtype=np.float32)[directions[truth]].transpose(2, 0, 1)  # [D, H, W]
-embedding = ndimage.gaussian_filter(embedding, (0, 2, 2)) + random.normal(0, 0.1, embedding.shape)
+embedding = np.eye(8)[directions[truth]].transpose(2, 0, 1)  # [D, H, W]
+embedding = ndimage.gaussian_filter(embedding, (0, 2, 2))
+embedding += random.normal(0, 0.1, embedding.shape)
 distance = ndimage.gaussian_filter(embedseg_ops.distance_map(truth), 1)  # [H, W]
 print("embedding", embedding.shape, "distance", distance.shape)
 

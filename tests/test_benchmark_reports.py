@@ -164,7 +164,9 @@ def test_one_command_draws_and_fills_in_a_page(tmp_path):
     assert written.startswith("before")
     assert written.endswith("after\n")
     assert "old" not in written
-    assert "| first | - | 10 | read 5 | peer 0 50 · peer 1 70 · peer 2 90 |  |" in written
+    assert "| first | - | 10 | read 5 |" in written
+    assert "| first | peer 1 | 70 | 7 |" in written
+    assert "| second | ≤ 3 ms: 20, NOT REACHED |" in written
     drawn = {file.name for file in (tmp_path / "plots").iterdir()}
     assert drawn == {"speed-up.svg", "bandwidth.svg", "time-against-pixels.svg"}  # all that the run has numbers for
     assert all(f"(plots/{name})" in written for name in drawn)

@@ -10,7 +10,7 @@ from benchmarks.scene import Scene, most_crowded
 from embedseg_ops.data.readers import read_image
 from embedseg_ops.data.samples import load_folder, normalize
 from embedseg_ops.model.files import load_model
-from embedseg_ops.predict.network import predict_network
+from embedseg_ops.predict.scale import predict_scaled
 
 
 def predicted(folder: Path, model: str | Path, side: int | None = None) -> Scene:
@@ -22,7 +22,7 @@ def predicted(folder: Path, model: str | Path, side: int | None = None) -> Scene
     part = most_crowded(labels, side or max(labels.shape))
     image = read_image(path, settings.spatial_dims)[(slice(None), *part)].astype(np.float32)
     labels, _, _ = relabel_sequential(labels[part])  # nor gaps
-    prediction = predict_network(normalize(image, settings.percentiles), network)
+    prediction = predict_scaled(normalize(image, settings.percentiles), network, settings)
     embedding, distance = (output.clone() for output in prediction)  # outside of inference mode, for gradients
     labels, image = torch.from_numpy(labels)[None], torch.from_numpy(image)
     return Scene(embedding, labels, distance, path.name, image, (network, settings))

@@ -21,7 +21,7 @@ from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model, shipped_model
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
-from embedseg_ops.predict.network import predict_network
+from embedseg_ops.predict.scale import predict_scaled
 
 
 class Output(NamedTuple):
@@ -59,12 +59,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def predict_folder(folder: Path, network: EmbeddingModel, settings: Settings) -> list[Output]:
-    return predict_samples(load_folder(folder, settings.percentiles, settings.spatial_dims, settings.channels), network)
+    samples = load_folder(folder, settings.percentiles, settings.spatial_dims, settings.channels)
+    return predict_samples(samples, network, settings)
 
 
-def predict_samples(samples: list[Sample], network: EmbeddingModel) -> list[Output]:
+def predict_samples(samples: list[Sample], network: EmbeddingModel, settings: Settings) -> list[Output]:
     bar = tqdm(samples, desc="network", unit="image")
-    return [Output(sample.labels.numpy(), *predict_network(sample.image, network)) for sample in bar]
+    return [Output(sample.labels.numpy(), *predict_scaled(sample.image, network, settings)) for sample in bar]
 
 
 def configurations(chosen: dict[str, float]) -> dict[str, dict[str, float]]:

@@ -6,7 +6,14 @@ import pytest
 import torch
 from samples import cells
 
-from embedseg_ops.train.losses import foreground_loss, pixel_weights, regression_loss, sparsity_loss, training_loss
+from embedseg_ops.train.losses import (
+    foreground_loss,
+    object_weights,
+    pixel_weights,
+    regression_loss,
+    sparsity_loss,
+    training_loss,
+)
 from embedseg_ops.train.targets import make_targets
 
 LABELS = torch.tensor([[[0, 0, 0, 1], [-1, -1, 2, 2]], [[0, 0, 0, 0], [0, 0, 0, -1]]])
@@ -31,6 +38,29 @@ def test_regression_is_the_mean_over_images_of_the_mean_over_pixels():
     )
     ignored = torch.full_like(LABELS, -1)
     assert regression_loss(prediction, target, ignored) == 0
+
+
+def test_object_weights_are_one_over_the_root_of_the_size_with_a_mean_of_one():
+    labels = torch.tensor([[[7, 7, 7, 7, 2, -1, 0]], [[7, 0, 0, 0, 0, 0, 0]], [[0, 0, 0, 0, 0, 0, -1]]])
+    small = 5 / (4 / 2 + 1)  # such that four pixels of half of it and one of it have the mean 1
+    expected = torch.ones(3, 1, 7)
+    expected[0, 0, :4], expected[0, 0, 4] = small / 2, small
+    torch.testing.assert_close(object_weights(labels), expected)
+
+
+def test_object_weights_enter_the_distance_loss_alone():
+    labels = torch.tensor([[[1, 1, 1, 1, 2, 0]]])
+    target = torch.zeros(1, 1, 6)
+    errors = torch.tensor([[[0, 0, 0, 0, 2.0, 0]]])
+    loss = regression_loss(errors, target, labels, None, by_object=True)
+    torch.testing.assert_close(loss, 5 / 3 * regression_loss(errors, target, labels, None))
+    targets = make_targets(labels.int())
+    embedding = torch.randn(1, 3, 1, 6, generator=torch.Generator().manual_seed(0))
+    plain, weighted = (
+        training_loss(embedding, errors, targets, weights=None, object_weights=on) for on in (False, True)
+    )
+    assert weighted.regression != plain.regression
+    assert (weighted.consistency, weighted.discrimination) == (plain.consistency, plain.discrimination)
 
 
 def test_beyond_the_border_labels_only_continue_the_distance():

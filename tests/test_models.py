@@ -1,9 +1,13 @@
 """The network: shapes, any size, other backbones, compile and export."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from embedseg_ops.model.files import save_model, start_from
 from embedseg_ops.model.networks import EmbeddingHead, EmbeddingModel, build_model
+from embedseg_ops.model.settings import Settings
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 9), (16, 8), (33, 40)])
@@ -28,12 +32,26 @@ def test_padding_leaves_sizes_that_fit_alone():
 
 
 @pytest.mark.parametrize(
-    "options", [{"distance_features": True}, {"batch_norm": True}, {"head_filters": 7}, {"foreground": True}]
+    "options",
+    [{"distance_features": True}, {"batch_norm": True}, {"head_filters": 7}, {"foreground": True}, {"residual": 2}],
 )
 def test_every_parameter_gets_a_gradient(options):
     model = build_model(filters=4, **options)
     sum((output - 1).square().mean() for output in model(torch.randn(2, 1, 16, 16))).backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_residual_blocks_change_nothing_until_they_learn(tmp_path, spatial_dims, batch_norm):
+    settings = Settings(filters=2, dim=3, spatial_dims=spatial_dims, batch_norm=batch_norm)
+    plain = settings.build().eval()
+    save_model(tmp_path / "plain", plain, settings)
+    more = replace(settings, residual=2).build().eval()
+    assert sum("body" in name for name in more.state_dict()) > 0
+    start_from(more, tmp_path / "plain")
+    image = torch.randn(1, 1, *[16] * spatial_dims)
+    torch.testing.assert_close(more(image), plain(image))
 
 
 def test_only_the_option_lets_distance_features_reach_the_embedding():

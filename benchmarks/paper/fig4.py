@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     network, settings = load_model(options.model)
     samples = load_folder(options.folder, settings.percentiles, settings.spatial_dims, settings.channels)
-    outputs = predict_samples(samples, network)
+    outputs = predict_samples(samples, network, settings)
     rows = inconsistency(outputs)
     write_json(options.out / "fig4.json", rows)
     for row in rows:

@@ -73,7 +73,7 @@ def train_method(out: Path, data: Data, budget: Budget, method: Method, seed: in
 
 
 def embedding_outputs(model: Path, samples: list[Sample]) -> list[Output]:
-    return predict_samples(samples, load_model(model)[0])
+    return predict_samples(samples, *load_model(model))
 
 
 @torch.no_grad()

@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for the labels, NAME.tif, and pictures, overlays/NAME.png"
     )
+    parser.add_argument(
+        "--diameter", type=float, help="of the objects, in pixels, for a model that has one; estimated if not given"
+    )
     parser.add_argument("--tile", type=int, help="largest side of a tile, in pixels")
     parser.add_argument("--overlap", type=int, help="of neighbouring tiles, in pixels")
     parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
@@ -41,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"segmenting {len(paths)} images on device {device}", file=sys.stderr)
     for path in tqdm(paths, unit="image"):
         image = read_image(path, model[1].spatial_dims)
-        labels = segment(image, model, tile=options.tile, overlap=options.overlap)
+        labels = segment(image, model, diameter=options.diameter, tile=options.tile, overlap=options.overlap)
         write_labels(options.out / f"{path.stem}.tif", labels)
         write_overlay(options.out / "overlays" / f"{path.stem}.png", image, labels)
 

@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> None:
     if init:
         begun = dataclasses.asdict(load_model(init)[1])
         begun["foreground"] |= options.foreground
+        begun["residual"] = max(begun["residual"], options.residual)
         given |= {field: begun[field] for field in ("channels", *ARCHITECTURE)}
     samples, validation = load_training_data(
         options.data, given["spatial_dims"], given["channels"], options.hold_out, first

@@ -51,8 +51,9 @@ class Random:
 
 
 def random_crop(
-    image: Tensor, labels: Tensor, crop: tuple[int, ...], random: Random, augmentation: Augmentation | None
-) -> tuple[Tensor, Tensor, Tensor]:
+    image: Tensor, labels: Tensor, crop: tuple[int, ...], random: Random, augmentation: Augmentation | None,
+    zoom: float = 1.0,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Cut one random crop out of an image and its labels.
 
     Args:
@@ -61,12 +62,13 @@ def random_crop(
         crop: size of the crop, one number an axis.
         random: where the randomness comes from.
         augmentation: None: an untouched crop.
+        zoom: the image is enlarged by this factor first.
 
     Returns:
         image float32 ``[C, *crop]`` (interpolated linearly), labels int32 ``[*crop]`` (nearest), and a bool mask
         ``[*crop]`` of what lies inside the image: beyond its border the crop shows its mirror image.
     """
-    points = sampling_points(labels.shape, crop, random, augmentation)  # [*crop, S], in pixels
+    points = sampling_points(labels.shape, crop, random, augmentation, zoom)  # [*crop, S], in pixels
     sizes = torch.tensor(labels.shape, dtype=torch.float32)
     grid = ((2 * points + 1) / sizes - 1).flip(-1)[None]  # in the units and the order of grid_sample
     options = {"padding_mode": "reflection", "align_corners": False}
@@ -79,7 +81,7 @@ def random_crop(
 
 
 def sampling_points(
-    shape: tuple[int, ...], crop: tuple[int, ...], random: Random, augmentation: Augmentation | None
+    shape: tuple[int, ...], crop: tuple[int, ...], random: Random, augmentation: Augmentation | None, zoom: float = 1.0
 ) -> Tensor:
     """Return where in the image each pixel of the crop lies: float32 ``[*crop, S]``, in pixels."""
     axes = [torch.arange(size, dtype=torch.float32) - (size - 1) / 2 for size in crop]
@@ -89,6 +91,7 @@ def sampling_points(
         if augmentation.elastic and random.chance(augmentation.probability):
             points = points + elastic_displacement(crop, random, augmentation)
         matrix = random_matrix(len(crop), random, augmentation)
+    matrix = matrix / zoom
     reach = np.abs(matrix) @ np.array(crop)  # how far the crop goes in the image
     slack = np.array(shape) - reach
     corner = np.round(np.where(slack > 0, random.state.uniform(size=len(crop)), 0.5) * slack)

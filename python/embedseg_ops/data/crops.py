@@ -8,6 +8,7 @@ from torch.utils.data import Dataset
 
 from embedseg_ops.data.augmentation import Augmentation, Random, random_crop
 from embedseg_ops.data.samples import Sample
+from embedseg_ops.data.scale import enlargement, median_diameter
 
 
 class CropDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
@@ -23,18 +24,24 @@ class CropDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         seed: of order, places and augmentation.
         augmentation: None: plain crops.
         length: number of items.
+        diameter: images whose objects have a smaller median diameter, in pixels, are enlarged to it; None: as they are.
     """
 
     def __init__(
         self, samples: list[Sample], crop: tuple[int, ...], seed: int = 0,
         augmentation: Augmentation | None = None, length: int = 1 << 31,
+        diameter: float | None = None,
     ):  # fmt: skip
         self.samples = samples
         self.crop = crop
         self.seed = seed
         self.augmentation = augmentation
         self.length = length
-        times = [max(1, round(math.sqrt(sample.labels.numel() / math.prod(crop)))) for sample in samples]
+        self.zooms = [
+            1.0 if diameter is None else enlargement(median_diameter(sample.labels), diameter) for sample in samples
+        ]
+        sizes = [zoom ** len(crop) * sample.labels.numel() for zoom, sample in zip(self.zooms, samples, strict=True)]
+        times = [max(1, round(math.sqrt(size / math.prod(crop)))) for size in sizes]
         self.epoch = np.repeat(np.arange(len(samples)), times)
 
     def __len__(self) -> int:
@@ -45,5 +52,6 @@ class CropDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         """Return image float32, labels int32 and the bool mask; see `embedseg_ops.data.augmentation.random_crop`."""
         epoch, place = divmod(item, len(self.epoch))
         order = Random(self.seed, 0, epoch).state.permutation(self.epoch)
-        sample = self.samples[order[place]]
-        return random_crop(sample.image, sample.labels, self.crop, Random(self.seed, 1, item), self.augmentation)
+        number = order[place]
+        sample, random = self.samples[number], Random(self.seed, 1, item)
+        return random_crop(sample.image, sample.labels, self.crop, random, self.augmentation, self.zooms[number])

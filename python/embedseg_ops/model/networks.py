@@ -31,6 +31,28 @@ def convolutions(channels: list[int], spatial_dims: int, batch_norm: bool = Fals
     return nn.Sequential(*layers)
 
 
+class Residual(nn.Module):
+    """Two convolutions whose result is added to their input, which has no negative values; at first they add nothing.
+
+    So a trained network that gets more of these blocks computes what it did before.
+
+    Args:
+        channels: of input and output.
+        spatial_dims: 2 or 3.
+        batch_norm: normalise after every convolution.
+    """
+
+    def __init__(self, channels: int, spatial_dims: int, batch_norm: bool = False):
+        super().__init__()
+        layers = list(convolutions([channels] * 3, spatial_dims, batch_norm))[:-1]
+        nn.init.zeros_(next(layers[-1].parameters()))
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the refined features ``[B, channels, *spatial]``."""
+        return F.relu(features + self.body(features))
+
+
 class UNet(nn.Module):
     """Simplified U-Net, as StarDist's: `depth` poolings, as many nearest-neighbour upsamplings, skips concatenated.
 
@@ -43,11 +65,14 @@ class UNet(nn.Module):
         depth: number of poolings, 3 in the paper.
         spatial_dims: 2 or 3.
         batch_norm: normalise after every convolution; off in the paper.
+        residual: number of `Residual` blocks at each level below full resolution, where they cost
+            least; 0 in the paper.
     """
 
     def __init__(
-        self, in_channels: int = 1, filters: int = 32, depth: int = 3, spatial_dims: int = 2, batch_norm: bool = False
-    ):
+        self, in_channels: int = 1, filters: int = 32, depth: int = 3, spatial_dims: int = 2, batch_norm: bool = False,
+        residual: int = 0,
+    ):  # fmt: skip
         super().__init__()
         widths = [filters * 2**level for level in range(depth + 1)]
         inputs = [in_channels, *widths]
@@ -58,6 +83,8 @@ class UNet(nn.Module):
             convolutions([widths[level + 1] + widths[level], widths[level], widths[level]], spatial_dims, batch_norm)
             for level in reversed(range(depth))
         )
+        for block, width in zip([*self.down[1:], *self.up[:-1]], [*widths[1:], *reversed(widths[1:-1])], strict=True):
+            block.extend(Residual(width, spatial_dims, batch_norm) for _ in range(residual))
         self.pool = POOLS[spatial_dims]
         self.divisor = 2**depth
         self.out_channels = filters
@@ -153,7 +180,7 @@ class EmbeddingModel(nn.Module):
 
 def build_model(
     channels: int = 1, dim: int = 16, filters: int = 32, head_filters: int | None = None, spatial_dims: int = 2,
-    distance_features: bool = False, batch_norm: bool = False, foreground: bool = False,
+    distance_features: bool = False, batch_norm: bool = False, foreground: bool = False, residual: int = 0,
 ) -> EmbeddingModel:  # fmt: skip
     """Return the paper's network: `UNet` with three poolings and `EmbeddingHead`, randomly initialised.
 
@@ -166,7 +193,8 @@ def build_model(
         distance_features: feed the distance branch's features to the embedding branch too (Wu, Chen, Merhof 2020).
         batch_norm: normalise after every convolution; off in the paper.
         foreground: see `EmbeddingHead`; off in the paper.
+        residual: see `UNet`; 0 in the paper.
     """
-    backbone = UNet(channels, filters, 3, spatial_dims, batch_norm)
+    backbone = UNet(channels, filters, 3, spatial_dims, batch_norm, residual)
     head = EmbeddingHead(filters, dim, head_filters, spatial_dims, distance_features, batch_norm, foreground)
     return EmbeddingModel(backbone, head, backbone.divisor)

@@ -8,7 +8,8 @@ from typing import Any
 from embedseg_ops.model.networks import EmbeddingModel, build_model
 from embedseg_ops.ops.options import TUNED, PostprocessOptions
 
-ARCHITECTURE = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm", "foreground")
+ARCHITECTURE = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm", "foreground",
+                "residual")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,9 @@ class Settings:
         distance_features: whether the embedding branch sees the distance branch's features.
         batch_norm: whether the convolutions are normalised.
         foreground: whether the distance map is 0 where a classification says background.
+        residual: number of residual blocks at each level of the U-Net below full resolution.
+        diameter: median diameter of the objects, in pixels, that the network expects: images with smaller ones are
+            enlarged, up to 2.5 times, in training and in prediction; None: every image stays as it is.
         percentiles: what becomes 0 and 1 in a normalised image, in percent of each channel's values.
         postprocess: keyword arguments of `embedseg_ops.postprocess`, where they differ from its defaults, which are
             the paper's: ``{}`` is the paper's postprocessing.
@@ -40,6 +44,8 @@ class Settings:
     distance_features: bool = False
     batch_norm: bool = False
     foreground: bool = False
+    residual: int = 0
+    diameter: float | None = None
     percentiles: tuple[float, float] = (1.0, 99.8)
     postprocess: PostprocessOptions = field(default_factory=TUNED.copy)
     provenance: str = ""
@@ -50,7 +56,7 @@ class Settings:
         """Return the network that these settings describe, randomly initialised."""
         return build_model(
             self.channels, self.dim, self.filters, self.head_filters, self.spatial_dims, self.distance_features,
-            self.batch_norm, self.foreground,
+            self.batch_norm, self.foreground, self.residual,
         )  # fmt: skip
 
     def to_json(self) -> str:

@@ -13,7 +13,7 @@ from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.arguments import Array, answer_like
 from embedseg_ops.ops.postprocess import postprocess
-from embedseg_ops.predict.network import predict_network
+from embedseg_ops.predict.scale import predict_scaled
 
 
 def segment(
@@ -21,6 +21,7 @@ def segment(
     model: str | os.PathLike[str] | tuple[EmbeddingModel, Settings] | None = None,
     *,
     device: str | torch.device | None = None,
+    diameter: float | None = None,
     tile: int | None = None,
     overlap: int | None = None,
     progress: bool = False,
@@ -32,6 +33,8 @@ def segment(
         model: a file that `embedseg_ops.save_model` wrote, or what `embedseg_ops.load_model` returned, whose device
             is then the one used; None: the model that comes with the package, for fluorescent nuclei in 2D.
         device: where a file's network runs; None: CUDA where there is one, else the CPU.
+        diameter: median diameter of the image's objects, in pixels, for a model whose settings have one: if it is
+            smaller, the image is enlarged; None: estimated from a first pass of the network.
         tile: see `predict_network`.
         overlap: see `predict_network`.
         progress: show a progress bar over the tiles.
@@ -40,7 +43,8 @@ def segment(
         labels int32 ``[*spatial]``, 0 background, 1, 2, … objects; NumPy or torch as `image` is.
 
     Raises:
-        ValueError: the image's axes or channels are not the model's, or a CUDA device is asked for and there is none.
+        ValueError: the image's axes or channels are not the model's, or a CUDA device is asked for and there is none,
+            `diameter` is not positive, or the model has none.
     """
     network, settings = (
         model if isinstance(model, tuple) else load_model(model or shipped_model(), choose_device(device))
@@ -52,7 +56,7 @@ def segment(
         expected = f"[{settings.channels}, {', '.join(axes)}]"
         raise ValueError(f"image must be {expected} for this model, got shape {list(array.shape)}")
     normalized = normalize(planes, settings.percentiles)
-    embedding, distance = predict_network(normalized, network, tile, overlap, progress)
+    embedding, distance = predict_scaled(normalized, network, settings, diameter, tile, overlap, progress)
     labels = postprocess(embedding, distance, **settings.postprocess)[0]
     return answer_like(image, single=False)(labels)
 

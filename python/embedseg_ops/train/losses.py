@@ -13,6 +13,7 @@ __all__ = [
     "TrainingLoss",
     "foreground_loss",
     "mean_error",
+    "object_weights",
     "pixel_weights",
     "regression_loss",
     "sparsity_loss",
@@ -59,9 +60,30 @@ def pixel_weights(labels: Tensor, weights: str | None = "balanced") -> Tensor:
     return torch.where(both, total / (2 * share.clamp(min=1)), 1.0) * counted
 
 
+def object_weights(labels: Tensor) -> Tensor:
+    """Return 1 / √size of each pixel's object, with a mean of 1 over an image's foreground, and 1 in the background.
+
+    So a large object still counts more than a small one, but with the root of its size only.
+
+    Args:
+        labels: integer ``[B, *spatial]``; −1 is background here.
+
+    Returns:
+        float32 ``[B, *spatial]``.
+    """
+    objects = labels.clamp(min=0).long()
+    images = torch.arange(len(labels), device=labels.device).view(-1, *[1] * (labels.ndim - 1))
+    keys = objects + images * (objects.amax() + 1)
+    weights = torch.where(objects > 0, keys.flatten().bincount()[keys].float().rsqrt(), 0)
+    axes = tuple(range(1, labels.ndim))
+    mean = weights.sum(axes, keepdim=True) / (objects > 0).sum(axes, keepdim=True).clamp(min=1)
+    return torch.where(objects > 0, weights / mean, 1.0)
+
+
 def regression_loss(
-    distance: Tensor, target: Tensor, labels: Tensor, weights: str | None = "balanced", scale: float = 1.0
-) -> Tensor:
+    distance: Tensor, target: Tensor, labels: Tensor, weights: str | None = "balanced", scale: float = 1.0,
+    by_object: bool = False,
+) -> Tensor:  # fmt: skip
     """Return L_reg: the weighted mean squared error of the distance map, averaged over the images; a scalar.
 
     Args:
@@ -70,8 +92,12 @@ def regression_loss(
         labels: integer ``[B, *spatial]``; −1 does not count.
         weights: see `pixel_weights`.
         scale: of both maps; 1 in the paper, 10 in the authors' code. The loss grows with its square.
+        by_object: whether small objects count more, see `object_weights`.
     """
-    return scale**2 * mean_error((distance.float() - target) ** 2, labels, weights)
+    errors = (distance.float() - target) ** 2
+    if by_object:
+        errors = errors * object_weights(labels)
+    return scale**2 * mean_error(errors, labels, weights)
 
 
 def foreground_loss(logits: Tensor, labels: Tensor, weights: str | None = "balanced") -> Tensor:
@@ -109,7 +135,7 @@ def sparsity_loss(embedding: Tensor, labels: Tensor) -> Tensor:
 def training_loss(
     embedding: Tensor, distance: Tensor, targets: Targets, foreground: Tensor | None = None, *,
     embedding_weight: float = 5.0, weights: str | None = "balanced", target_scale: float = 1.0,
-    sparsity_weight: float = 0.0, foreground_weight: float = 10.0,
+    sparsity_weight: float = 0.0, foreground_weight: float = 10.0, object_weights: bool = False,
 ) -> TrainingLoss:  # fmt: skip
     """Return the loss of the network's outputs for a batch; the defaults are the paper's.
 
@@ -123,8 +149,9 @@ def training_loss(
         target_scale: see `regression_loss`.
         sparsity_weight: of `sparsity_loss`.
         foreground_weight: of `foreground_loss`.
+        object_weights: whether small objects count more in the distance loss.
     """
-    regression = regression_loss(distance, targets.distance, targets.labels, weights, target_scale)
+    regression = regression_loss(distance, targets.distance, targets.labels, weights, target_scale, object_weights)
     parts = embedding_loss(embedding, targets.labels, targets.pairs, weights=weights)
     sparsity = outline = torch.zeros_like(regression)
     if sparsity_weight > 0:

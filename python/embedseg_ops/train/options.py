@@ -28,6 +28,8 @@ class Options:
         sparsity_weight: of the constraint that keeps directions on the axes (paper, outlook), for
             `embedseg_ops.predict.axes`; off in the paper.
         foreground_weight: of the foreground's cross-entropy, for a network that has a foreground (not in the paper).
+        object_weights: let small objects count more in the distance loss: each pixel by 1 / √size of its object (not
+            in the paper).
         bf16: compute the network in bfloat16 (autocast); None: where the device has instructions for it, since a
             processor without them takes ten times as long.
         augmentation: None: plain crops.
@@ -49,6 +51,7 @@ class Options:
     target_scale: float = 10.0
     sparsity_weight: float = 0.0
     foreground_weight: float = 10.0
+    object_weights: bool = False
     bf16: bool | None = None
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     seed: int = 0

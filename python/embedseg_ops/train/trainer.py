@@ -18,7 +18,7 @@ from embedseg_ops.model.files import save_model, start_from
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
-from embedseg_ops.predict.network import predict_network
+from embedseg_ops.predict.scale import predict_scaled
 from embedseg_ops.train.checkpoints import load_checkpoint, save_checkpoint
 from embedseg_ops.train.log import RunLog
 from embedseg_ops.train.losses import TrainingLoss, training_loss
@@ -65,7 +65,8 @@ class Trainer:
             raise ValueError(f"batch {options.batch} cannot be divided among {self.group.size} processes")
         self.out.mkdir(parents=True, exist_ok=True)
         crop = (options.crop,) * settings.spatial_dims
-        self.crops = CropDataset(train, crop, options.seed, options.augmentation, options.steps * options.batch)
+        self.crops = CropDataset(train, crop, options.seed, options.augmentation, options.steps * options.batch,
+                                 settings.diameter)  # fmt: skip
         torch.manual_seed(options.seed)
         layout = torch.channels_last if settings.spatial_dims == 2 else torch.contiguous_format
         self.model = (model or settings.build()).to(self.device, memory_format=layout)
@@ -132,7 +133,7 @@ class Trainer:
         return training_loss(
             embedding, distance, targets, *foreground, embedding_weight=options.embedding_weight,
             weights=options.weights, target_scale=options.target_scale, sparsity_weight=options.sparsity_weight,
-            foreground_weight=options.foreground_weight,
+            foreground_weight=options.foreground_weight, object_weights=options.object_weights,
         )  # fmt: skip
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -174,7 +175,7 @@ class Trainer:
     def segment(self, sample: Sample) -> Tensor:
         """Return the labels of a validation sample; draw the first."""
         with self.autocast():
-            embedding, distance = predict_network(sample.image, self.model)
+            embedding, distance = predict_scaled(sample.image, self.model, self.settings)
         labels = postprocess(embedding, distance, **self.settings.postprocess)[0]
         if self.log and sample is self.validation[0]:
             self.log.pictures(self.step, sample, embedding[0], distance[0], labels)

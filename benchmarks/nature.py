@@ -7,7 +7,7 @@ import torch
 from skimage.segmentation import relabel_sequential
 
 from benchmarks.scene import Scene, most_crowded
-from embedseg_ops.data.readers import read_image
+from embedseg_ops.data.images import read_image
 from embedseg_ops.data.samples import load_folder, normalize
 from embedseg_ops.model.files import load_model
 from embedseg_ops.predict.scale import predict_scaled

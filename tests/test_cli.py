@@ -8,7 +8,7 @@ from samples import cells
 
 from embedseg_ops.command.main import main
 from embedseg_ops.command.predict import find_images, write_labels
-from embedseg_ops.data.readers import DataError
+from embedseg_ops.data.errors import DataError
 from embedseg_ops.model.files import load_model
 
 

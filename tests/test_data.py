@@ -8,7 +8,7 @@ from samples import cells
 
 from embedseg_ops.data.augmentation import Augmentation, Random, gaussian_blur, random_crop
 from embedseg_ops.data.crops import CropDataset
-from embedseg_ops.data.readers import DataError
+from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.samples import Sample, load_folder, normalize
 
 STILL = {"contrast": 0, "noise": 0, "blur": 0}
@@ -102,7 +102,7 @@ def test_load_folder_names_files_that_do_not_fit(tmp_path):
         for folder in ("images", "labels"):
             (tmp_path / folder).mkdir(exist_ok=True)
             plane = array if folder == "images" else np.zeros((6, 7), np.uint8)
-            tifffile.imwrite(tmp_path / folder / f"{name}.tif", plane, photometric="minisblack")
+            tifffile.imwrite(tmp_path / folder / f"{name}.tif", plane, metadata={"axes": "CYX"[-plane.ndim :]})
     with pytest.raises(DataError, match=r"b\.tif: 2 channels, expected 1"):
         load_folder(tmp_path)
     tifffile.imwrite(tmp_path / "images" / "b.tif", np.full((6, 7), np.nan, np.float32))

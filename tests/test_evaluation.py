@@ -11,7 +11,7 @@ from PIL import Image
 from samples import cells
 
 from embedseg_ops.command.main import main
-from embedseg_ops.data.readers import DataError
+from embedseg_ops.data.errors import DataError
 from embedseg_ops.evaluate.figures import MATCHED, MISSED
 from embedseg_ops.evaluate.report import html_report
 from embedseg_ops.evaluate.summary import read_pairs, summarize, table

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from embedseg_ops.command.predict import write_labels
-from embedseg_ops.data.readers import read_image, read_labels
+from embedseg_ops.data.images import read_image
+from embedseg_ops.data.labels import read_labels
 from embedseg_ops.data.samples import normalize
 from embedseg_ops.evaluate import figures
 from embedseg_ops.evaluate.metrics import average_precision
@@ -60,7 +61,7 @@ def find_files() -> tuple[Path, Path]:
 def demonstrate(image: Path, truth: Path, model: tuple[EmbeddingModel, Settings]) -> Demonstration:
     """Segment an image file as :func:`embedseg_ops.segment` does, and keep what is on the way."""
     network, settings = model
-    pixels = read_image(image, settings.spatial_dims)
+    pixels = read_image(image, settings.spatial_dims, channels=settings.channels)
     embedding, distance = predict_scaled(normalize(pixels, settings.percentiles), network, settings)
     labels = postprocess(embedding, distance, **settings.postprocess)[0]
     return Demonstration(pixels, read_labels(truth), embedding[0].numpy(), distance[0].numpy(), labels.numpy())

@@ -11,7 +11,9 @@ import tifffile
 from PIL import Image
 from tqdm import tqdm
 
-from embedseg_ops.data.readers import DataError, find_files, read_image
+from embedseg_ops.data.errors import DataError
+from embedseg_ops.data.folders import find_files
+from embedseg_ops.data.images import read_image
 from embedseg_ops.evaluate import figures
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model, shipped_model
@@ -43,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
     (options.out / "overlays").mkdir(parents=True, exist_ok=True)
     print(f"segmenting {len(paths)} images on device {device}", file=sys.stderr)
     for path in tqdm(paths, unit="image"):
-        image = read_image(path, model[1].spatial_dims)
+        image = read_image(path, model[1].spatial_dims, channels=model[1].channels)
         labels = segment(image, model, diameter=options.diameter, tile=options.tile, overlap=options.overlap)
         write_labels(options.out / f"{path.stem}.tif", labels)
         write_overlay(options.out / "overlays" / f"{path.stem}.png", image, labels)

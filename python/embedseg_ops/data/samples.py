@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from embedseg_ops.data.readers import DataError, Source, find_sources, read_image, read_source_labels
+from embedseg_ops.data.errors import DataError
+from embedseg_ops.data.folders import Source, find_sources, read_source_labels
+from embedseg_ops.data.images import read_image
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,7 @@ def load_sample(
     Raises:
         DataError: naming the file and what is wrong with it.
     """
-    image = read_image(source.image, spatial_dims)
-    if channels is not None and len(image) != channels:
-        raise DataError(f"{source.image}: {len(image)} channels, expected {channels}")
+    image = read_image(source.image, spatial_dims, channels=channels)
     if not np.isfinite(image).all():
         raise DataError(f"{source.image}: holds values that are not finite")
     labels = read_source_labels(source, image.shape[1:])
@@ -63,7 +63,7 @@ def load_folder(
     folder: str | Path, percentiles: tuple[float, float] = (1.0, 99.8), spatial_dims: int = 2,
     channels: int | None = None, progress: bool = False,
 ) -> list[Sample]:  # fmt: skip
-    """Read every sample of a folder in one of the layouts of `embedseg_ops.data.readers.find_sources`.
+    """Read every sample of a folder in one of the layouts of `embedseg_ops.data.folders.find_sources`.
 
     All images must have as many channels as the first; `channels` says how many that is, None takes what comes.
 

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from embedseg_ops.data.readers import DataError, find_files, label_stem, read_image, read_labels
+from embedseg_ops.data.errors import DataError
+from embedseg_ops.data.folders import find_files, label_stem
+from embedseg_ops.data.images import read_image
+from embedseg_ops.data.labels import read_labels
 from embedseg_ops.evaluate import metrics
 
 

@@ -1,0 +1,32 @@
+"""Which reader a file belongs to: its first bytes decide, and its name where they cannot."""
+
+from pathlib import Path
+
+from embedseg_ops.data.errors import DataError
+from embedseg_ops.data.pictures import open_picture
+from embedseg_ops.data.stored import Stored
+from embedseg_ops.data.tiff import open_tiff
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+TIFFS = (".tif", ".tiff", ".lsm", ".stk", ".svs", ".ndpi")
+SUFFIXES = {*PICTURES, *TIFFS}
+TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def open_stored(path: Path, series: int | None = None, level: int = 0, as_stored: bool = False) -> Stored:
+    """Open an image of a file; see `open_tiff` for the arguments.
+
+    Raises:
+        DataError: not an image, or without the series or level.
+    """
+    if path.is_dir():
+        raise DataError(f"{path}: a folder, expected an image")
+    with path.open("rb") as file:
+        beginning = file.read(4)
+    if not beginning:
+        raise DataError(f"{path}: empty")
+    if beginning in TIFF_BEGINNINGS:
+        return open_tiff(path, series, level, as_stored)
+    if series or level:
+        raise DataError(f"{path}: holds one image; series and level are for TIFF, Zarr and microscopes' files")
+    return open_picture(path, as_stored)

@@ -1,0 +1,80 @@
+"""Label maps, renumbered 1, 2, … in the order of their ids."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from embedseg_ops.data.axes import described, name_axes
+from embedseg_ops.data.choice import arrange
+from embedseg_ops.data.errors import DataError, DataWarning, reading
+from embedseg_ops.data.formats import open_stored
+from embedseg_ops.data.masks import suspicion
+
+TABLE = 2**26  # ids up to here are renumbered through a table
+
+
+def read_labels(path: str | Path, spatial_dims: int = 2) -> np.ndarray:
+    """Return a label map as int32 ``[*spatial]`` with ids 1, 2, …, K; 0 is background, −1 ignored.
+
+    Any integers, and floats that are whole numbers; axes of length 1 are dropped. A file that looks like a mask, not
+    like a label map, is a `DataWarning` that says what to do.
+
+    Raises:
+        DataError: unreadable, not whole numbers, below −1, or of the wrong number of axes.
+    """
+    path = Path(path)
+    labels = stored_labels(path, spatial_dims)
+    found = suspicion(labels)
+    if found:
+        warnings.warn(f"{path}: {found}", DataWarning, stacklevel=2)
+    return renumbered(labels)
+
+
+def stored_labels(path: Path, spatial_dims: int) -> np.ndarray:
+    """Return whole numbers ``[*spatial]`` as they are stored, from −1."""
+    with reading(path):
+        refuse_lossy(path)
+        stored = open_stored(path, as_stored=True)
+        if stored.length("S") > 1 or stored.length("C") > 1:
+            raise DataError(f"{described(stored)}; expected a label map, with one number, not a colour, a pixel")
+        stored = name_axes(stored, "Z" if spatial_dims == 3 else "")
+        view, _ = arrange(stored, spatial_dims, 1, None, {"T": None, "Z": None})
+        return whole_numbers(path, view[0])
+
+
+def refuse_lossy(path: Path) -> None:
+    """Refuse what does not keep numbers."""
+    with path.open("rb") as file:
+        if file.read(3) == b"\xff\xd8\xff":
+            raise DataError(f"{path}: a JPEG, which changes the ids of labels; save label maps as PNG or TIFF")
+
+
+def whole_numbers(path: Path, labels: np.ndarray) -> np.ndarray:
+    """Return integers from −1; floats if they are whole."""
+    if labels.dtype.kind == "f":
+        labels = labels.astype(np.float64)
+        if not (np.abs(labels) < 2**53).all() or (labels != np.rint(labels)).any():
+            raise DataError(f"{path}: holds fractions, or numbers that are not finite; expected whole numbers")
+        labels = labels.astype(np.int64)
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"{path}: dtype {labels.dtype}, expected integer labels")
+    if labels.size and labels.min() < -1:
+        raise DataError(f"{path}: labels from {labels.min()} to {labels.max()}, expected -1, 0 or more")
+    return labels
+
+
+def renumbered(labels: np.ndarray) -> np.ndarray:
+    """Return labels as int32 with ids 1, 2, … in their order, 0 and −1 as they are."""
+    if labels.size and labels.max() < TABLE:
+        shifted = labels.astype(np.int64) + 1
+        table = np.zeros(int(shifted.max()) + 1, np.int32)
+        table[shifted.ravel()] = 1
+        table[:2] = 0
+        numbers = np.cumsum(table, dtype=np.int32)
+        numbers[0] = -1
+        return np.asarray(numbers[shifted])
+    ids, places = np.unique(labels, return_inverse=True)
+    numbers = np.cumsum(ids > 0).astype(np.int32)
+    numbers[ids < 0] = -1
+    return np.asarray(numbers[places].reshape(labels.shape))

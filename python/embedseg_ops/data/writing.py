@@ -1,15 +1,50 @@
 """Writing files such that nobody ever sees half of one."""
 
 import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a writer that needs a path one beside `path`; what it wrote there takes the place of `path` at the end.
+
+    Another process, or this one after a crash, sees all of the new file or what was there before. A link at `path` is
+    replaced, not followed. After an error nothing stays. The writer may make a folder in place of a file.
+
+    Args:
+        path: where the file goes; its folder exists.
+
+    Yields:
+        the path to write to: in the same folder, with the same extension, and no such file yet.
+    """
+    path = Path(path)
+    part = path.with_name(f".embedseg-{secrets.token_hex(8)}.part{path.suffix}")
+    try:
+        yield part
+        for file in part.rglob("*") if part.is_dir() else [part]:
+            if file.is_file():
+                with open(file, "rb+") as written:
+                    os.fsync(written.fileno())
+        if part.is_dir():
+            remove(path)  # a folder with files in it cannot be replaced in one step
+        os.replace(part, path)
+    finally:
+        remove(part)
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file such that another process, or this one after a crash, sees all of it or what was there before."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    with atomic_path(path) as part:
+        part.write_bytes(content)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from PIL import Image
 from samples import cells
 
 from embedseg_ops.command.main import main
-from embedseg_ops.command.predict import find_images, write_labels
+from embedseg_ops.command.predict import find_images
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.model.files import load_model
 
@@ -42,17 +42,6 @@ def test_train_and_predict(data, tmp_path, capsys):
 def test_wrong_files_are_said_in_one_line(tmp_path, capsys):
     assert main(["train", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err.endswith("train: no such folder\n")
-
-
-def test_labels_are_written_in_the_smallest_type_that_holds_them(tmp_path):
-    for largest, dtype in ((2**16 - 1, np.uint16), (2**16, np.uint32)):
-        labels = np.zeros((100, 100), np.int32)
-        labels[0] = largest
-        write_labels(tmp_path / "labels.tif", labels)
-        read = tifffile.imread(tmp_path / "labels.tif")
-        assert read.dtype == dtype
-        np.testing.assert_array_equal(read, labels)
-        assert (tmp_path / "labels.tif").stat().st_size < labels.nbytes / 10
 
 
 def test_names_of_images(data, tmp_path):

@@ -10,7 +10,17 @@ import pytest
 import embedseg_ops
 
 PACKAGE = Path(embedseg_ops.__file__).parent
-LAYERS = ["ops", "reference", "data", "model", "predict", "evaluate", "train", "command"]  # from the bottom up
+LAYERS = [
+    "ops",
+    "reference",
+    "data",
+    "model",
+    "predict",
+    "evaluate",
+    "export",
+    "train",
+    "command",
+]  # from the bottom up
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -17,12 +17,13 @@ from embedseg_ops.ops.propagate import propagate
 from embedseg_ops.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from embedseg_ops import figures, losses, metrics, models, reference
+    from embedseg_ops import export, figures, losses, metrics, models, reference
     from embedseg_ops.model.files import load_model, save_model
     from embedseg_ops.ops import options
     from embedseg_ops.predict.segment import segment
 
 _LAZY = {
+    "export": "embedseg_ops.export",
     "figures": "embedseg_ops.figures",
     "load_model": "embedseg_ops.model.files:load_model",
     "losses": "embedseg_ops.losses",
@@ -40,6 +41,7 @@ __all__ = [
     "connected_components",
     "distance_map",
     "embedding_loss",
+    "export",
     "figures",
     "load_model",
     "losses",

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from embedseg_ops.command.predict import write_labels
 from embedseg_ops.data.images import read_image
 from embedseg_ops.data.labels import read_labels
 from embedseg_ops.data.samples import normalize
 from embedseg_ops.evaluate import figures
 from embedseg_ops.evaluate.metrics import average_precision
+from embedseg_ops.export.tiff import write_labels
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model, shipped_model
 from embedseg_ops.model.networks import EmbeddingModel

@@ -6,15 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import tifffile
-from PIL import Image
 from tqdm import tqdm
 
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.folders import find_files
 from embedseg_ops.data.images import read_image
-from embedseg_ops.evaluate import figures
+from embedseg_ops.export.overlay import write_overlay
+from embedseg_ops.export.tiff import write_labels
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model, shipped_model
 from embedseg_ops.predict.segment import segment
@@ -69,15 +67,3 @@ def find_images(names: Sequence[str]) -> list[Path]:
         if stems.setdefault(path.stem, path) != path:
             raise DataError(f"{path}: its labels would overwrite those of {stems[path.stem]}")
     return list(stems.values())
-
-
-def write_labels(path: Path, labels: np.ndarray) -> None:
-    """Write labels as a compressed TIFF, uint16 where they fit and uint32 where not."""
-    dtype = np.uint16 if labels.max(initial=0) < 2**16 else np.uint32
-    tifffile.imwrite(path, labels.astype(dtype), compression="zlib")
-
-
-def write_overlay(path: Path, image: np.ndarray, labels: np.ndarray) -> None:
-    """Write the outlines of the objects on the image as a PNG; of a volume, those in the middle plane."""
-    picture = figures.overlay(figures.drawable(image), figures.middle_plane(labels))
-    Image.fromarray(picture).save(path)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import find_objects
 from skimage.transform import resize
 
 from embedseg_ops.evaluate.overlaps import overlaps
@@ -43,22 +44,30 @@ MATCHED, MISSED, FALSE = (np.array(colour, dtype=np.uint8) for colour in ([64, 2
 HEAT = np.array([[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]])
 
 
-def overlay(image: ArrayLike, labels: ArrayLike, *, scale: int = 1) -> Picture:
+def overlay(
+    image: ArrayLike, labels: ArrayLike, *, scale: int = 1, gamma: float = 1.0, numbers: bool = False
+) -> Picture:
     """Draw the outline of every object onto an image, neighbours in different colours.
 
     Args:
         image: grey ``[H, W]`` or RGB ``[H, W, 3]`` of any real dtype; stretched between its 0.5 and 99.5 percentiles.
         labels: integer ``[H, W]``; outlines run inside the objects (ids above 0).
         scale: enlarges the picture by this factor; outlines are then half a pixel of the image wide, or a little more.
+        gamma: brightness from 0 to 1 is raised to this power; below 1, what is dim becomes visible.
+        numbers: write every object's id into its middle.
 
     Raises:
-        ValueError: `image` is neither grey nor RGB, or its height and width are not those of `labels`.
+        ValueError: `image` is neither grey nor RGB, its height and width are not those of `labels`, or `gamma` is not
+            above 0.
     """
     label_map = _labels(labels, "labels")
-    picture = _enlarged(_stretched(image, label_map), scale)
+    if not 0 < gamma < float("inf"):
+        raise ValueError(f"gamma must be above 0, got {gamma}")
+    brightness = ((np.arange(256) / 255) ** gamma * 255).round().astype(np.uint8)
+    picture = _enlarged(brightness[_stretched(image, label_map)], scale)
     outline = _outline(label_map, scale)
     picture[outline] = _repeated(_colours(label_map), scale)[outline]
-    return picture
+    return _numbered(picture, label_map, scale) if numbers else picture
 
 
 def colour_labels(labels: ArrayLike) -> Picture:
@@ -160,6 +169,20 @@ def panels(pictures: Sequence[Picture], titles: Sequence[str] | None = None, *, 
     return np.array(sheet)
 
 
+def _numbered(picture: Picture, labels: np.ndarray, scale: int) -> Picture:
+    """Write the id of every object onto the pixel of it that is nearest to its middle."""
+    sheet = Image.fromarray(picture)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(max(9, 5 * scale))
+    ids, dense = np.unique(labels, return_inverse=True)
+    for number, box in zip(ids, find_objects(dense.reshape(labels.shape) + 1), strict=True):
+        if number > 0:
+            inside = np.argwhere(labels[box] == number)
+            middle = inside[((inside - inside.mean(0)) ** 2).sum(1).argmin()]
+            y, x = (middle + [box[0].start, box[1].start] + 0.5) * scale
+            draw.text((x, y), str(number), "white", font, anchor="mm", stroke_width=1, stroke_fill="black")
+    return np.array(sheet)
+
+
 def _labels(labels: ArrayLike, name: str) -> NDArray[np.integer]:
     array = np.asarray(labels)
     if array.ndim != 2 or not np.issubdtype(array.dtype, np.integer):
@@ -198,7 +221,7 @@ def _enlarged(picture: Picture, scale: int) -> Picture:
     if scale == 1 or picture.size == 0:
         return _repeated(picture, scale)
     shape = (picture.shape[0] * scale, picture.shape[1] * scale, 3)
-    enlarged = resize(picture, shape, order=1, mode="edge", preserve_range=True)  # type: ignore[no-untyped-call]
+    enlarged = resize(picture, shape, order=1, mode="edge", preserve_range=True)
     return np.asarray(enlarged.round(), dtype=np.uint8)
 
 

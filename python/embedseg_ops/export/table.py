@@ -1,0 +1,123 @@
+"""A table of objects: where they are, how large, of which shape, how bright."""
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+from skimage.measure import regionprops_table
+
+from embedseg_ops.data.writing import atomic_path, write_atomically
+from embedseg_ops.export.arguments import check_pixel_size, label_array
+
+SHAPE = {2: ("perimeter", "eccentricity", "solidity"), 3: ("equivalent_diameter_area", "extent")}
+Table = dict[str, np.ndarray]
+
+
+def object_table(
+    labels: ArrayLike, image: ArrayLike | None = None, pixel_size: Sequence[float] | None = None, unit: str = "µm",
+    channels: Sequence[str] | None = None,
+) -> Table:  # fmt: skip
+    """Measure every object; scikit-image does it.
+
+    The columns, one value an object: ``id``; ``centroid_y``, ``centroid_x`` (of a volume ``centroid_z`` too), in
+    pixels; of images ``area``, ``perimeter`` in pixels, ``eccentricity`` (0: a circle) and ``solidity`` (the share of
+    the convex hull); of volumes ``volume``, ``equivalent_diameter`` in pixels and ``extent`` (the share of the bounding
+    box). Lengths, areas and volumes again in the unit, such as ``area_µm²``, where `pixel_size` is given; perimeter and
+    equivalent diameter only where pixels are squares or cubes. For every channel ``mean_NAME`` and ``max_NAME``.
+
+    Args:
+        labels: integer ``[H, W]`` or ``[D, H, W]``.
+        image: ``[C, *spatial]`` or ``[*spatial]``, for the intensities; None: none.
+        pixel_size: length of a pixel along each axis, in `unit`.
+        unit: of `pixel_size`.
+        channels: names of the channels; None: 0, 1, …
+
+    Returns:
+        the columns, in this order, sorted by id.
+
+    Raises:
+        TypeError: `labels` are not integers.
+        ValueError: shapes, or numbers of names, do not match.
+    """
+    array = label_array(labels)
+    dims = array.ndim
+    sizes = check_pixel_size(pixel_size, dims)
+    intensities, names = _intensities(image, array, channels)
+    wanted = ["label", "centroid", "area", *SHAPE[dims]]
+    if intensities is not None:
+        wanted += ["intensity_mean", "intensity_max"]
+    measured = regionprops_table(_narrow(array), intensities, properties=wanted)
+    table: Table = {"id": np.asarray(measured["label"]).astype(np.int64)}
+    for axis, name in enumerate("zyx"[-dims:]):
+        _add(table, f"centroid_{name}", measured[f"centroid-{axis}"], unit, sizes[axis] if sizes else None)
+    if dims == 2:
+        _add(table, "area", measured["area"], f"{unit}²", float(np.prod(sizes)) if sizes else None)
+        _add(table, "perimeter", measured["perimeter"], unit, _one_size(sizes))
+        table |= {name: measured[name] for name in ("eccentricity", "solidity")}
+    else:
+        _add(table, "volume", measured["area"], f"{unit}³", float(np.prod(sizes)) if sizes else None)
+        _add(table, "equivalent_diameter", measured["equivalent_diameter_area"], unit, _one_size(sizes))
+        table["extent"] = measured["extent"]
+    for number, name in enumerate(names):
+        table[f"mean_{name}"] = measured[f"intensity_mean-{number}"]
+        table[f"max_{name}"] = measured[f"intensity_max-{number}"]
+    return table
+
+
+def write_table(path: str | os.PathLike[str], table: Table) -> None:
+    """Write a table of :func:`object_table` as CSV, or as Parquet where the name ends so.
+
+    Raises:
+        ModuleNotFoundError: Parquet needs pyarrow: ``pip install "embedseg-ops[export]"``.
+    """
+    if Path(path).suffix == ".parquet":
+        try:
+            import pyarrow
+            from pyarrow import parquet
+        except ImportError as error:
+            raise ModuleNotFoundError('Parquet needs pyarrow: pip install "embedseg-ops[export]"') from error
+        with atomic_path(path) as part:
+            parquet.write_table(pyarrow.table(table), part)
+        return
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    rows.writerow(table)
+    rows.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
+    write_atomically(path, text.getvalue().encode("utf-8"))
+
+
+def _intensities(
+    image: ArrayLike | None, labels: np.ndarray, channels: Sequence[str] | None
+) -> tuple[np.ndarray | None, list[str]]:
+    """Return the image with its channels last, as scikit-image takes it, and their names."""
+    if image is None:
+        return None, []
+    array = np.asarray(image)
+    array = array[None] if array.ndim == labels.ndim else array
+    if array.shape[1:] != labels.shape:
+        raise ValueError(f"image must be [C, *{list(labels.shape)}], got shape {list(array.shape)}")
+    names = list(channels) if channels else [str(number) for number in range(len(array))]
+    if len(names) != len(array) or len(set(names)) != len(names):
+        raise ValueError(f"channels must be {len(array)} different names, got {names}")
+    return np.moveaxis(array, 0, -1), names
+
+
+def _narrow(labels: np.ndarray) -> np.ndarray:
+    """Return labels in a type that scikit-image takes: it has no place for unsigned ones of 64 bits."""
+    return labels.astype(np.int64) if labels.dtype == np.uint64 else labels
+
+
+def _add(table: Table, name: str, values: np.ndarray, unit: str, factor: float | None) -> None:
+    """Add a column in pixels and, with a factor, one in the unit."""
+    table[name] = values
+    if factor is not None:
+        table[f"{name}_{unit}"] = values * factor
+
+
+def _one_size(sizes: Sequence[float] | None) -> float | None:
+    """Return the side of a square or cubic pixel; None where sides differ by more than a thousandth."""
+    return sizes[0] if sizes and max(sizes) <= 1.001 * min(sizes) else None

@@ -55,7 +55,8 @@ def brute_force(embedding, seeds, max_distance, background=None):
 @pytest.mark.parametrize("max_distance", [0.1, 0.3, 1.2])
 def test_equals_brute_force(labels, dim, max_distance):
     embedding, seeds = embedding_for(labels, dim, noise=0.5), some_of(labels, 0.05)
-    assert torch.equal(propagate(embedding, seeds, max_distance), brute_force(embedding, seeds, max_distance))
+    found = propagate(embedding, seeds, max_distance, spatial_dims=embedding.ndim - 2)
+    assert torch.equal(found, brute_force(embedding, seeds, max_distance))
 
 
 @pytest.mark.usefixtures("device")

@@ -17,7 +17,9 @@ import torch
 from scipy import sparse
 
 from embedseg_ops.evaluate.overlaps import Images, Overlaps, overlaps
-from embedseg_ops.ops.arguments import Array, as_tensor, check_finite, check_integer
+from embedseg_ops.ops.arguments import check_integer
+from embedseg_ops.ops.images import Array, as_tensor
+from embedseg_ops.ops.numbers import check_finite
 
 __all__ = [
     "AveragePrecision",

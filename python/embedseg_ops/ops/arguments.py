@@ -1,16 +1,13 @@
-"""What the public functions accept: their arguments checked, and brought to the batches that the operators take."""
+"""What the public functions accept as tensors: embeddings, labels, weights and pairs."""
 
-import math
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from embedseg_ops.library import build_info
-
-Array = TypeVar("Array", Tensor, np.ndarray)
+from embedseg_ops.ops.numbers import LARGEST_SIZE, check_size
 
 INTEGER_DTYPES = {
     torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64,
@@ -19,21 +16,7 @@ FLOAT_DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 HAS_CUDA = build_info()["cuda"] is not None
 LARGEST_LABEL = 2**30 - 1
 LARGEST_TABLE = 2**32  # bytes
-
-
-def as_tensor(value: Array, name: str) -> Tensor:
-    """Return `value` as a tensor that shares its memory where it can."""
-    if isinstance(value, Tensor):
-        check_device(value, name)
-        return value
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name} must be a torch.Tensor or a numpy.ndarray, got {type(value).__name__}")
-    native = value.astype(value.dtype.newbyteorder("="), copy=False)
-    writable = native if native.flags.writeable and min(native.strides, default=0) >= 0 else native.copy()
-    try:
-        return torch.from_numpy(writable)
-    except TypeError as error:
-        raise TypeError(f"{name} has dtype {value.dtype}, which torch does not know") from error
+RELABEL = "number the objects 1, 2, … with skimage.segmentation.relabel_sequential"
 
 
 def check_device(tensor: Tensor, name: str) -> None:
@@ -46,40 +29,28 @@ def check_device(tensor: Tensor, name: str) -> None:
         )
 
 
-def answer_like(value: Array, single: bool) -> Callable[[Tensor], Array]:
-    """Return the function that gives a batched result the form of `value`: NumPy or torch, one image or a batch."""
-
-    def answer(result: Tensor) -> Array:
-        result = result.squeeze(0) if single else result
-        return result.numpy() if isinstance(value, np.ndarray) else result
-
-    return answer
-
-
-def label_batch(
-    labels: Array, name: str = "labels", spacing: Sequence[float] | None = None
-) -> tuple[Tensor, Callable[[Tensor], Array]]:
-    """Check a label map and return it as contiguous int32 ``[B, *spatial]``, with the way back to the caller's form.
-
-    Two axes are one image, four a batch of volumes. Three are a batch of images, or one volume where `spacing` has
-    three lengths.
-    """
-    tensor = as_tensor(labels, name)
-    check_integer(tensor, name)
-    if spacing is not None and not hasattr(spacing, "__len__"):
-        raise TypeError(f"spacing must be one length for each spatial axis, got {type(spacing).__name__}")
-    single = tensor.ndim == 2 or (tensor.ndim == 3 and spacing is not None and len(spacing) == 3)
-    if tensor.ndim not in (2, 3, 4):
-        raise ValueError(f"{name} must be [H, W], [B, H, W] or [B, D, H, W], got shape {list(tensor.shape)}")
-    if values_are_known(tensor):
-        check_label_range(tensor, name)
-    batch = tensor.unsqueeze(0) if single else tensor
-    return batch.to(torch.int32).contiguous(), answer_like(labels, single)
-
-
 def values_are_known(tensor: Tensor) -> bool:
     """Whether values can be looked at and checked: not while torch.compile traces, nor inside torch.vmap."""
-    return not torch.compiler.is_compiling() and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    if torch.compiler.is_compiling():
+        return False
+    while torch._C._functorch.is_gradtrackingtensor(tensor):  # torch.func.grad only wraps what it follows
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+
+
+def refuse_forward_mode(embedding: Tensor) -> None:
+    """Raise a RuntimeError in forward-mode differentiation, which would else be 0 in silence."""
+    if torch.compiler.is_compiling() or forward_ad._current_level < 0:
+        return
+    level = embedding
+    while forward_ad.unpack_dual(level).tangent is None:  # type: ignore[no-untyped-call]
+        if not torch._C._functorch.is_functorch_wrapped_tensor(level):
+            return
+        level = torch._C._functorch.get_unwrapped(level)
+    raise RuntimeError(
+        "embedseg_ops: mean_embedding and embedding_loss have no forward-mode derivative (jvp, jacfwd): use "
+        "torch.func.vjp or jacrev. embedseg_ops.reference has both in plain PyTorch, differentiable in either mode."
+    )
 
 
 def check_integer(tensor: Tensor, name: str) -> None:
@@ -95,60 +66,22 @@ def check_label_range(labels: Tensor, name: str) -> int:
     # torch has no aminmax for the wider unsigned types
     wide = labels.to(torch.int64) if labels.dtype in (torch.uint16, torch.uint32, torch.uint64) else labels
     smallest, largest = (int(value) for value in torch.aminmax(wide))
+    if labels.dtype == torch.uint64 and smallest < 0:  # beyond int64, and wrapped around
+        smallest, largest = 0, smallest + 2**64
     if smallest < -1:
         raise ValueError(f"{name} must be -1 (ignored), 0 (background) or positive, got {smallest}")
     if largest > LARGEST_LABEL:
-        raise ValueError(
-            f"{name} goes up to {largest}, but at most {LARGEST_LABEL} can be counted: number the objects 1, 2, … "
-            "with skimage.segmentation.relabel_sequential"
-        )
+        raise ValueError(f"{name} goes up to {largest}, but at most {LARGEST_LABEL} can be counted: {RELABEL}")
     return largest
 
 
-def check_positive(value: float, name: str) -> float:
-    """Raise unless `value` is a finite number above 0; return it as a float."""
-    number = check_finite(value, name)
-    if number <= 0:
-        raise ValueError(f"{name} must be above 0, got {value}")
-    return number
-
-
-def check_finite(value: float, name: str) -> float:
-    """Raise unless `value` is a finite real number; return it as a float."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be a number, got {type(value).__name__}") from error
-    if not -math.inf < number < math.inf:  # also false for NaN, and torch.compile can follow it
-        raise ValueError(f"{name} must be finite, got {value}")
-    return number
-
-
-def check_spacing(spacing: Sequence[float] | None, spatial_dims: int) -> list[float]:
-    """Return `spacing` as one positive length per spatial axis; None is 1 everywhere."""
-    if spacing is None:
-        return [1.0] * spatial_dims
-    lengths = [check_positive(length, "spacing") for length in spacing]
-    if len(lengths) != spatial_dims:
-        raise ValueError(f"spacing must have one length for each of the {spatial_dims} spatial axes, got {spacing}")
-    return lengths
-
-
-def check_size(value: int, name: str) -> int:
-    """Raise unless `value` is a whole number of at least 1; return it."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return int(value)
-
-
-def check_not_negative(value: float, name: str) -> float:
-    """Raise unless `value` is a finite number, 0 or above; return it as a float."""
-    number = check_finite(value, name)
-    if number < 0:
-        raise ValueError(f"{name} must be 0 (off) or above, got {value}")
-    return number
+def check_pixels(shape: Sequence[int], name: str) -> None:
+    """Raise a ValueError for an image ``[*spatial]`` of more pixels than int32 counts, before any work is done."""
+    pixels = 1
+    for size in shape:
+        pixels *= size
+    if not torch.compiler.is_compiling() and pixels > LARGEST_SIZE:  # a bound is no guard for an exporter
+        raise ValueError(f"{name} must have fewer than 2**31 pixels in an image, got {list(shape)}: {pixels} pixels")
 
 
 def check_embedding(embedding: Tensor, name: str = "embedding") -> None:
@@ -166,28 +99,48 @@ def check_embedding(embedding: Tensor, name: str = "embedding") -> None:
 
 def check_same_images(embedding: Tensor, other: Tensor, name: str) -> None:
     """Raise unless `other` is ``[B, *spatial]`` for an `embedding` ``[B, D, *spatial]``, on the same device."""
-    expected = [embedding.shape[0], *embedding.shape[2:]]
-    if list(other.shape) != expected:
-        raise ValueError(
-            f"{name} must be {expected} for an embedding of shape {list(embedding.shape)}, got {list(other.shape)}"
-        )
+    if list(other.shape) != [embedding.shape[0], *embedding.shape[2:]]:
+        raise shape_error(embedding, 1, other, name)
+    check_same_device(embedding, other, name)
+
+
+def check_same_device(embedding: Tensor, other: Tensor, name: str) -> None:
+    """Raise a ValueError unless both are on one device."""
     if other.device != embedding.device:
         raise ValueError(f"{name} must be on the embedding's device, {embedding.device}, got {other.device}")
+
+
+def shape_error(embedding: Tensor, channel_axis: int, other: Tensor, name: str) -> ValueError:
+    """Return the error for an `embedding` and a map of other pixels, which names the one that is probably wrong."""
+    shape, got = list(embedding.shape), list(other.shape)
+    expected = shape[:channel_axis] + shape[channel_axis + 1 :]
+    if got == shape[:-1]:
+        start = "embedding.movedim(-1, 1), of one image embedding.movedim(-1, 0)"
+        return ValueError(
+            f"embedding of shape {shape} has its channels last, for a {name} of shape {got}: give {start}"
+        )
+    text = f"{name} must be {expected} for an embedding of shape {shape}, got {got}"
+    if len(got) == len(shape) and got[channel_axis] == 1 and got[:channel_axis] + got[channel_axis + 1 :] == expected:
+        text += f": take its channel axis off, {name}{'[:, 0]' if channel_axis else '[0]'}"
+    return ValueError(text)
 
 
 def count_objects(embedding: Tensor, labels: Tensor, num_objects: int | None) -> tuple[Tensor, int]:
     """Check an embedding and its labels; return the labels, contiguous, and the number of rows of their table."""
     check_embedding(embedding)
+    refuse_forward_mode(embedding)
     if not isinstance(labels, Tensor):
         raise TypeError(f"labels must be a torch.Tensor, got {type(labels).__name__}")
     check_integer(labels, "labels")
     check_same_images(embedding, labels, "labels")
-    if num_objects is not None and num_objects < 0:
-        raise ValueError(f"num_objects must be 0 or more, got {num_objects}")
+    if num_objects is not None:
+        num_objects = check_size(num_objects, "num_objects", smallest=0)
     if not values_are_known(labels):
+        if num_objects is None and not torch.compiler.is_compiling():
+            raise ValueError("num_objects must be given inside torch.vmap: it is a size, and the same for every slice")
         if num_objects is None:
-            num_objects = labels.to(torch.int64).max().item() + 1
-            torch._check(num_objects >= 0)
+            num_objects = int(labels.to(torch.int64).max().item()) + 1
+            torch._check(num_objects >= 0)  # type: ignore[no-untyped-call]
         return labels.contiguous(), num_objects
     largest = check_label_range(labels, "labels")
     if num_objects is None:
@@ -198,14 +151,20 @@ def count_objects(embedding: Tensor, labels: Tensor, num_objects: int | None) ->
     return labels.contiguous(), num_objects
 
 
-def check_table_size(embedding: Tensor, objects: int, name: str) -> None:
-    """Raise a ValueError if a row of sums for every label would not fit in memory."""
-    table_bytes = 8 * embedding.shape[0] * objects * (embedding.shape[1] + 1)
+def check_table_size(embedding: Tensor, objects: int, name: str, remedy: str = RELABEL) -> None:
+    """Raise a ValueError if the sums and means of `objects` objects in each image would take over 4 GiB."""
+    table_bytes = table_size(embedding, objects)
     if table_bytes > LARGEST_TABLE:
         raise ValueError(
-            f"{name} goes up to {objects - 1}, so that a table of its objects takes {table_bytes / 2**30:.1f} GiB: "
-            "number the objects 1, 2, … with skimage.segmentation.relabel_sequential"
+            f"{name} goes up to {objects - 1}, so that a table of its objects takes {table_bytes} bytes, more than "
+            f"{LARGEST_TABLE} (4 GiB): {remedy}"
         )
+
+
+def table_size(embedding: Tensor, objects: int) -> int:
+    """Return the bytes of the sums, and of the means in double and in single precision, of so many objects an image."""
+    batch, dim = embedding.shape[:2]
+    return batch * objects * (8 * (dim + 1) + 8 * dim + 4 * dim)
 
 
 def check_weights(weights: str | Tensor | None, embedding: Tensor, labels: Tensor) -> Tensor | None:
@@ -238,22 +197,3 @@ def check_pairs(pairs: Tensor, embedding: Tensor) -> None:
     if first < 0 or last >= embedding.shape[0]:
         images = embedding.shape[0]
         raise ValueError(f"pairs must name images 0 to {images - 1} in its first column, got {first} to {last}")
-
-
-def as_image_batch(embedding: Array, other: Array, name: str) -> tuple[Tensor, Tensor, Callable[[Tensor], Array]]:
-    """Check an embedding and a map of the same pixels, with or without the batch axis; return both with it.
-
-    The third is the way back to the form of the map. Where both readings fit (as many images as channels), the arrays
-    are batches.
-    """
-    vectors, tensor = as_tensor(embedding, "embedding"), as_tensor(other, name)
-    batched = vectors.ndim >= 4 and list(tensor.shape) == [vectors.shape[0], *vectors.shape[2:]]
-    single = not batched and vectors.ndim in (3, 4) and tensor.shape == vectors.shape[1:]
-    if single:
-        vectors, tensor = vectors.unsqueeze(0), tensor.unsqueeze(0)
-    if vectors.ndim not in (4, 5):
-        shape = list(vectors.shape)
-        raise ValueError(f"embedding must be [B, D, *spatial] or [D, *spatial], 2D or 3D, got shape {shape}")
-    check_embedding(vectors)
-    check_same_images(vectors, tensor, name)
-    return vectors, tensor, answer_like(other, single)

@@ -3,12 +3,22 @@
 import torch
 from torch import Tensor
 
+from embedseg_ops.ops.arguments import refuse_forward_mode
+from embedseg_ops.ops.registration import differentiate, fake_of
 from embedseg_ops.ops.vmap import fold_into_batch
 
-direction_gradient = torch.ops.embedseg_ops.direction_gradient
+
+def direction_gradient(
+    embedding: Tensor, labels: Tensor, gradients: Tensor, weights: Tensor | None, weighted_gradients: Tensor | None
+) -> Tensor:
+    """Call the operator: tables ``[B, K, D]`` and weights ``[B, *spatial]`` of any strides."""
+    refuse_forward_mode(embedding)
+    flat = [None if tensor is None else tensor.contiguous() for tensor in (gradients, weights, weighted_gradients)]
+    gradient: Tensor = torch.ops.embedseg_ops.direction_gradient(embedding, labels, *flat)
+    return gradient
 
 
-@torch.library.register_fake("embedseg_ops::direction_gradient")
+@fake_of("direction_gradient")
 def _(
     embedding: Tensor, labels: Tensor, gradients: Tensor, weights: Tensor | None, weighted_gradients: Tensor | None
 ) -> Tensor:
@@ -22,5 +32,5 @@ def _refuse(ctx: object, gradient: Tensor) -> None:
     )
 
 
-torch.library.register_autograd("embedseg_ops::direction_gradient", _refuse)
+differentiate("direction_gradient", _refuse)
 fold_into_batch("direction_gradient")

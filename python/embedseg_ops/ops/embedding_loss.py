@@ -1,13 +1,15 @@
 """The embedding loss with local constraints: SPEC, Embedding loss; the paper's equations 1 to 3."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from embedseg_ops.ops.arguments import check_pairs, check_positive, check_weights, count_objects
+from embedseg_ops.ops.arguments import check_pairs, check_weights, count_objects
 from embedseg_ops.ops.direction_gradient import direction_gradient
 from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
+from embedseg_ops.ops.numbers import check_positive
+from embedseg_ops.ops.registration import differentiate, fake_of
 from embedseg_ops.ops.vmap import loop_and_stack
 
 
@@ -66,7 +68,7 @@ def embedding_loss(
     return EmbeddingLoss(consistency + discrimination, consistency, discrimination)
 
 
-@torch.library.register_fake("embedseg_ops::embedding_loss")
+@fake_of("embedding_loss")
 def _(
     embedding: Tensor,
     labels: Tensor,
@@ -83,14 +85,14 @@ def _(
     return embedding.new_empty((), dtype=dtype), embedding.new_empty((), dtype=dtype), gradients
 
 
-def _setup_context(ctx, inputs, output) -> None:
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     embedding, labels, _, weights, *_ = inputs
     gradients = output[2]
     ctx.mark_non_differentiable(gradients)
     ctx.save_for_backward(embedding, labels, weights, gradients)
 
 
-def _backward(ctx, consistency: Tensor, discrimination: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, consistency: Tensor, discrimination: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
     embedding, labels, weights, tables = ctx.saved_tensors
     gradients = consistency * tables[0] + discrimination * tables[1]
     weighted = None if weights is None else consistency * tables[2]
@@ -98,5 +100,5 @@ def _backward(ctx, consistency: Tensor, discrimination: Tensor, _: Tensor) -> tu
     return gradient, None, None, None, None, None, None
 
 
-torch.library.register_autograd("embedseg_ops::embedding_loss", _backward, setup_context=_setup_context)
+differentiate("embedding_loss", _backward, setup_context=_setup_context)
 loop_and_stack("embedding_loss")

@@ -1,10 +1,13 @@
 """The mean embedding of every object: SPEC, Mean embedding."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from embedseg_ops.ops.arguments import count_objects
 from embedseg_ops.ops.direction_gradient import direction_gradient
+from embedseg_ops.ops.registration import differentiate, fake_of
 from embedseg_ops.ops.vmap import fold_into_batch
 
 
@@ -30,7 +33,7 @@ def mean_embedding(embedding: Tensor, labels: Tensor, num_objects: int | None = 
     return means, counts
 
 
-@torch.library.register_fake("embedseg_ops::mean_embedding")
+@fake_of("mean_embedding")
 def _(embedding: Tensor, labels: Tensor, num_objects: int) -> tuple[Tensor, Tensor, Tensor]:
     batch, dim = embedding.shape[:2]
     dtype = torch.float64 if embedding.dtype == torch.float64 else torch.float32
@@ -40,14 +43,14 @@ def _(embedding: Tensor, labels: Tensor, num_objects: int) -> tuple[Tensor, Tens
     return means, counts, lengths
 
 
-def _setup_context(ctx, inputs, output) -> None:
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     embedding, labels, _ = inputs
     means, counts, lengths = output
     ctx.mark_non_differentiable(counts)
     ctx.save_for_backward(embedding, labels, means, lengths)
 
 
-def _backward(ctx, mean_gradient: Tensor, _: Tensor, length_gradient: Tensor) -> tuple[Tensor, None, None]:
+def _backward(ctx: Any, mean_gradient: Tensor, _: Tensor, length_gradient: Tensor) -> tuple[Tensor, None, None]:
     embedding, labels, means, lengths = ctx.saved_tensors
     across = mean_gradient - (mean_gradient * means).sum(-1, keepdim=True) * means
     inverse = torch.where(lengths > 0, 1 / lengths, 0).unsqueeze(-1)
@@ -55,5 +58,5 @@ def _backward(ctx, mean_gradient: Tensor, _: Tensor, length_gradient: Tensor) ->
     return direction_gradient(embedding, labels, gradients, None, None), None, None
 
 
-torch.library.register_autograd("embedseg_ops::mean_embedding", _backward, setup_context=_setup_context)
+differentiate("mean_embedding", _backward, setup_context=_setup_context)
 fold_into_batch("mean_embedding")

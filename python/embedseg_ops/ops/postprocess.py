@@ -1,19 +1,19 @@
 """From a network's output to labels: SPEC, Postprocessing."""
 
+import math
+
 import torch
+from torch import Tensor
 
 from embedseg_ops.ops import remove_small  # noqa: F401  # its fake kernel, for torch.compile
-from embedseg_ops.ops.arguments import (
-    Array,
-    as_image_batch,
-    check_finite,
-    check_not_negative,
-    check_size,
-    values_are_known,
-)
+from embedseg_ops.ops.arguments import LARGEST_TABLE, check_table_size, table_size, values_are_known
+from embedseg_ops.ops.images import Array, as_image_batch
+from embedseg_ops.ops.numbers import LARGEST_SIZE, check_finite, check_not_negative, check_sigma, check_size
 from embedseg_ops.ops.propagate import grow
 from embedseg_ops.ops.smoothing import gaussian
 from embedseg_ops.ops.trim import trim
+
+FEWER_SEEDS = "raise seed_threshold or seed_smoothing, or give a smaller max_objects"
 
 
 def postprocess(
@@ -28,6 +28,7 @@ def postprocess(
     background_threshold: float | None = None,
     boundary_distance: float = 0.0,
     max_objects: int | None = None,
+    spatial_dims: int | None = None,
 ) -> Array:
     """Segment the objects that a network's embedding and distance map show. The defaults are the paper's.
 
@@ -53,6 +54,8 @@ def postprocess(
             knows besides counts, too, where `distance` is set to 0 outside of it. 0 is off.
         max_objects: of more seeds than this in an image, those later in raster order do not grow. Given, a GPU works
             without waiting for the number of seeds, and the call can be captured in a CUDA graph. None: no limit.
+        spatial_dims: 2 for images, 3 for volumes. None: what the shapes say; where they fit a batch of images as well
+            as one volume, which has as many planes as channels, it must be given.
 
     Returns:
         int32 labels in the shape of `distance`: 0 background, 1, 2, … objects, in the raster order of the seeds;
@@ -60,37 +63,48 @@ def postprocess(
 
     Raises:
         TypeError: an argument is not an array, or not a float.
-        ValueError: ranks, shapes or devices do not match; a threshold is not finite; a size is not positive; a
-            smoothing or a boundary distance is negative.
+        ValueError: ranks, shapes or devices do not match, or fit both images and a volume; an image has 2³¹ pixels or
+            more; a threshold is not finite; a size is not from 1 to 2³¹ − 1; a smoothing is not from 0 to 1000; a
+            boundary distance is negative; the seeds are so many that their tables would take more than 4 GiB.
     """
-    embedding, distance, answer = as_image_batch(embedding, distance, "distance")
-    if not distance.is_floating_point():
-        raise TypeError(f"distance must be a float, got {distance.dtype}")
+    vectors, depth, answer = as_image_batch(embedding, distance, "distance", spatial_dims)
+    if not depth.is_floating_point():
+        raise TypeError(f"distance must be a float, got {depth.dtype}")
     seed_threshold = check_finite(seed_threshold, "seed_threshold")
     max_distance = check_finite(max_distance, "max_distance")
-    sigma = check_not_negative(seed_smoothing, "seed_smoothing")
+    sigma = check_sigma(seed_smoothing, "seed_smoothing")
     min_seed_size = check_size(min_seed_size, "min_seed_size")
     min_object_size = check_size(min_object_size, "min_object_size")
+    boundary_distance = check_not_negative(boundary_distance, "boundary_distance")
     if max_objects is not None:
         max_objects = check_size(max_objects, "max_objects")
-    boundary_distance = check_not_negative(boundary_distance, "boundary_distance")
-
     if background_threshold is not None:
         background_threshold = check_finite(background_threshold, "background_threshold")
 
-    smooth = gaussian(distance, sigma) if sigma > 0 else distance
+    smooth = gaussian(depth, sigma) if sigma > 0 else depth
     seeds = torch.ops.embedseg_ops.connected_components(smooth > seed_threshold)
-    largest = max_objects
     if max_objects is not None:
         seeds = torch.where(seeds > max_objects, 0, seeds)
-    elif seeds.is_cuda and seeds.numel() > 0 and values_are_known(seeds):
-        largest = int(seeds.amax())  # asked for once; each operator would ask again
+    largest = largest_seed(vectors, seeds, max_objects)
     if min_seed_size > 1:
         seeds = torch.ops.embedseg_ops.remove_small(seeds, min_seed_size, largest)
-    background = None if background_threshold is None else distance <= background_threshold
-    labels = grow(embedding, seeds, max_distance, background, largest)
+    background = None if background_threshold is None else depth <= background_threshold
+    labels = grow(vectors, seeds, max_distance, background, largest)
     if boundary_distance > 0:
-        labels = trim(labels, distance, boundary_distance, largest)
-    if min_object_size > 1:
+        labels = trim(labels, depth, boundary_distance, largest)
+    if min_object_size > 1 or boundary_distance > 0:  # what was trimmed away leaves gaps in the ids
         labels = torch.ops.embedseg_ops.remove_small(labels, min_object_size, largest)
     return answer(labels)
+
+
+def largest_seed(embedding: Tensor, seeds: Tensor, max_objects: int | None) -> int | None:
+    """Return a bound on the seeds' ids: for a GPU, and before tables that might grow too large; None if not needed."""
+    if not values_are_known(seeds):
+        return max_objects
+    # seeds do not touch, so that in every 2×2 (2×2×2) pixels there is at most one
+    most = min(math.prod((size + 1) // 2 for size in seeds.shape[1:]), max_objects or LARGEST_SIZE)
+    if table_size(embedding, most + 2) <= LARGEST_TABLE and (max_objects is not None or not seeds.is_cuda):
+        return None if max_objects is None else most
+    largest = int(seeds.amax()) if seeds.numel() > 0 else 0  # asked for once; each operator would ask again
+    check_table_size(embedding, largest + 2, "the number of seeds", FEWER_SEEDS)
+    return largest

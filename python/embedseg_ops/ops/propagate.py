@@ -3,20 +3,17 @@
 import torch
 from torch import Tensor
 
-from embedseg_ops.ops.arguments import (
-    Array,
-    as_image_batch,
-    as_tensor,
-    check_finite,
-    check_integer,
-    check_label_range,
-    check_table_size,
-    values_are_known,
-)
+from embedseg_ops.ops.arguments import check_integer, check_label_range, check_table_size, values_are_known
+from embedseg_ops.ops.images import Array, as_image_batch, as_tensor
+from embedseg_ops.ops.numbers import check_finite
+from embedseg_ops.ops.registration import fake_of
 from embedseg_ops.ops.vmap import fold_into_batch
 
 
-def propagate(embedding: Array, seeds: Array, max_distance: float = 0.3, background: Array | None = None) -> Array:
+def propagate(
+    embedding: Array, seeds: Array, max_distance: float = 0.3, background: Array | None = None,
+    spatial_dims: int | None = None,
+) -> Array:  # fmt: skip
     """Grow seeds, level by level, over the pixels whose embedding is close to the seed's mean embedding.
 
     In a level, every unassigned pixel that touches (3×3, 3×3×3) pixels assigned before joins the closest of their
@@ -35,6 +32,8 @@ def propagate(embedding: Array, seeds: Array, max_distance: float = 0.3, backgro
         max_distance: cosine distance (0 same direction, 1 orthogonal, 2 opposite) below which a pixel joins.
         background: bool, in the shape of `seeds`: pixels that are surely background; seeds among them are not counted.
             An image without any has a background orthogonal to all. None: no competition.
+        spatial_dims: 2 for images, 3 for volumes. None: what the shapes say; where they fit a batch of images as well
+            as one volume, which has as many planes as channels, it must be given.
 
     Returns:
         int32 labels in the shape of `seeds`; NumPy if `seeds` is.
@@ -42,17 +41,17 @@ def propagate(embedding: Array, seeds: Array, max_distance: float = 0.3, backgro
     Raises:
         TypeError: an argument is not an array, `embedding` is not a float, `seeds` is not an integer, `background`
             is not bool.
-        ValueError: ranks, shapes or devices do not match; a seed is below −1 or too large; `max_distance` is not
-            finite.
+        ValueError: ranks, shapes or devices do not match, or fit both images and a volume; an image has 2³¹ pixels or
+            more; a seed is below −1 or too large; `max_distance` is not finite.
     """
-    embedding, seeds, answer = as_image_batch(embedding, seeds, "seeds")
-    check_integer(seeds, "seeds")
+    vectors, labels, answer = as_image_batch(embedding, seeds, "seeds", spatial_dims)
+    check_integer(labels, "seeds")
     max_distance = check_finite(max_distance, "max_distance")
-    if values_are_known(seeds):
-        largest = check_label_range(seeds, "seeds")
-        check_table_size(embedding, largest + 1, "seeds")
-    outside = None if background is None else check_background(background, seeds)
-    return answer(grow(embedding, seeds.to(torch.int32).contiguous(), max_distance, outside))
+    if values_are_known(labels):
+        largest = check_label_range(labels, "seeds")
+        check_table_size(vectors, largest + 1, "seeds")
+    outside = None if background is None else check_background(background, labels)
+    return answer(grow(vectors, labels.to(torch.int32), max_distance, outside))
 
 
 def check_background(background: Array, seeds: Tensor) -> Tensor:
@@ -74,10 +73,11 @@ def grow(
     embedding: Tensor, seeds: Tensor, max_distance: float, background: Tensor | None = None, largest: int | None = None
 ) -> Tensor:
     """Call the operator: int32 seeds, at most `largest`, and bool background ``[B, *spatial]``, contiguous."""
-    return torch.ops.embedseg_ops.propagate(embedding.detach(), seeds, max_distance, background, largest)
+    labels: Tensor = torch.ops.embedseg_ops.propagate(embedding.detach(), seeds, max_distance, background, largest)
+    return labels
 
 
-@torch.library.register_fake("embedseg_ops::propagate")
+@fake_of("propagate")
 def _(
     embedding: Tensor, seeds: Tensor, max_distance: float, background: Tensor | None, largest: int | None = None
 ) -> Tensor:

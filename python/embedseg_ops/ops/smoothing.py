@@ -18,7 +18,8 @@ def gaussian(images: Tensor, sigma: float) -> Tensor:
         size = images.shape[axis]
         if size > 0:
             reflected = _reflect(smooth, axis, radius)
-            smooth = sum(weight * reflected.narrow(axis, i, size) for i, weight in enumerate(weights)) / sum(weights)
+            terms = [weight * reflected.narrow(axis, i, size) for i, weight in enumerate(weights)]
+            smooth = sum(terms[1:], terms[0]) / sum(weights)
     return smooth
 
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from embedseg_ops.ops.registration import fake_of
 from embedseg_ops.ops.vmap import fold_into_batch
 
 
@@ -23,10 +24,11 @@ def trim(labels: Tensor, distance: Tensor, depth: float, largest: int | None = N
 
     Source: ours; the paper leaves a pixel to the embedding alone.
     """
-    return torch.ops.embedseg_ops.trim(labels, distance.detach().float(), depth, largest)
+    trimmed: Tensor = torch.ops.embedseg_ops.trim(labels, distance.detach().float(), depth, largest)
+    return trimmed
 
 
-@torch.library.register_fake("embedseg_ops::trim")
+@fake_of("trim")
 def _(labels: Tensor, distance: Tensor, depth: float, largest: int | None = None) -> Tensor:
     return labels.new_empty(labels.shape)
 

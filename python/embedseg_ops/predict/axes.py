@@ -8,7 +8,8 @@ component of a pixel its label; objects on one axis are apart, and connected com
 import torch
 from torch import Tensor
 
-from embedseg_ops.ops.arguments import Array, as_image_batch, check_finite, check_size
+from embedseg_ops.ops.images import Array, as_image_batch
+from embedseg_ops.ops.numbers import check_finite, check_size
 from embedseg_ops.ops.remove_small import remove_small
 
 
@@ -43,7 +44,7 @@ def align_axes(embedding: Tensor, iterations: int = 200, samples: int = 50_000) 
 
 def label_by_axes(
     embedding: Array, distance: Array, rotation: Tensor | None = None, *,
-    background_threshold: float = 0.05, min_object_size: int = 10,
+    background_threshold: float = 0.05, min_object_size: int = 10, spatial_dims: int | None = None,
 ) -> Array:  # fmt: skip
     """Segment by the largest component of the aligned embedding, and connected components.
 
@@ -55,6 +56,7 @@ def label_by_axes(
         rotation: from :func:`align_axes`; None: found from this embedding.
         background_threshold: see above.
         min_object_size: objects of fewer pixels become background.
+        spatial_dims: 2 for images, 3 for volumes; where the shapes fit both, it must be given.
 
     Returns:
         int32 labels in the shape of `distance`: 0 background, 1, 2, … objects; NumPy if `distance` is.
@@ -63,7 +65,7 @@ def label_by_axes(
         TypeError: an argument is not an array, or `embedding` not a float.
         ValueError: shapes do not match, the threshold is not finite, or the size is not positive.
     """
-    vectors, depths, answer = as_image_batch(embedding, distance, "distance")
+    vectors, depths, answer = as_image_batch(embedding, distance, "distance", spatial_dims)
     background_threshold = check_finite(background_threshold, "background_threshold")
     min_object_size = check_size(min_object_size, "min_object_size")
     rotation = align_axes(vectors) if rotation is None else rotation

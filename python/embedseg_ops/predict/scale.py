@@ -53,7 +53,8 @@ def predict_scaled(
     if diameter is not None:
         return outputs(enlargement(diameter, settings.diameter))
     first = outputs(1.0)
-    zoom = enlargement(median_diameter(postprocess(*first, **settings.postprocess)[0]), settings.diameter)
+    labels = postprocess(*first, spatial_dims=settings.spatial_dims, **settings.postprocess)[0]
+    zoom = enlargement(median_diameter(labels), settings.diameter)
     return first if zoom < SAME else outputs(zoom)
 
 

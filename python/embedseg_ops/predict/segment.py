@@ -1,6 +1,7 @@
 """From an image to labels: the network tile by tile, then one postprocessing of the whole."""
 
 import os
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model, shipped_model
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
-from embedseg_ops.ops.arguments import Array, answer_like
+from embedseg_ops.ops.images import Array, answer_like
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.scale import predict_scaled
 
@@ -57,7 +58,7 @@ def segment(
         raise ValueError(f"image must be {expected} for this model, got shape {list(array.shape)}")
     normalized = normalize(planes, settings.percentiles)
     embedding, distance = predict_scaled(normalized, network, settings, diameter, tile, overlap, progress)
-    labels = postprocess(embedding, distance, **settings.postprocess)[0]
+    labels = postprocess(embedding, distance, spatial_dims=settings.spatial_dims, **settings.postprocess)[0]
     return answer_like(image, single=False)(labels)
 
 
@@ -72,7 +73,7 @@ class Segmenter(nn.Module):
     def __init__(self, model: EmbeddingModel, settings: Settings):
         super().__init__()
         self.model = model
-        self.options = settings.postprocess
+        self.options: dict[str, Any] = {**settings.postprocess, "spatial_dims": settings.spatial_dims}
 
     def forward(self, image: Tensor) -> Tensor:
         """Return labels int32 ``[B, *spatial]`` of normalised images float ``[B, C, *spatial]``."""

@@ -176,7 +176,8 @@ class Trainer:
         """Return the labels of a validation sample; draw the first."""
         with self.autocast():
             embedding, distance = predict_scaled(sample.image, self.model, self.settings)
-        labels = postprocess(embedding, distance, **self.settings.postprocess)[0]
+        dims, options = self.settings.spatial_dims, self.settings.postprocess
+        labels = postprocess(embedding, distance, spatial_dims=dims, **options)[0]
         if self.log and sample is self.validation[0]:
             self.log.pictures(self.step, sample, embedding[0], distance[0], labels)
         return labels

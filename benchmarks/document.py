@@ -34,9 +34,9 @@ class Document:
     def markdown(self) -> str:
         parts = [tables.markdown(self.rows, self.machine, self.scene).rstrip()]
         if self.memory:
-            parts += ["## Memory", "\n".join(f"- {peak}" for peak in self.memory)]
+            parts += ["## Memory beyond inputs and outputs", tables.peaks(self.memory)]
         if self.growth:
-            parts += ["## Growth", growth.markdown(self.growth)]
+            parts += ["## Time per pixel", growth.markdown(self.growth)]
         return "\n\n".join(parts) + "\n"
 
 

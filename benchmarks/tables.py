@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from benchmarks import limits
+from benchmarks.memory import Peak
 from benchmarks.report import Result, describe, milliseconds, rate
 
 
@@ -16,11 +17,23 @@ def markdown(results: list[Result], machine: dict[str, str], scene: dict[str, st
     goals = ("row", "to reach: reached")
     parts = ["\n".join(head), table(titles, "lrrl", (times(result, threads) for result in results))]
     for title, found in (
-        ("## Others", table(others, "llrr", (cells for result in results for cells in beside(result)))),
+        ("## Other implementations", table(others, "llrr", (cells for result in results for cells in beside(result)))),
         ("## Goals", table(goals, "ll", ((r.name, describe(verdict)) for r in results for verdict in r.verdicts))),
     ):
         parts += [title, found] if found else []
     return "\n\n".join(parts)
+
+
+def peaks(found: list[Peak]) -> str:
+    """Return the peak memory of every operator as a table."""
+
+    def verdict(peak: Peak) -> str:
+        if peak.goal is None:
+            return ""
+        return f"≤ {peak.goal / 1e6:.3g} MB, {'reached' if peak.extra <= peak.goal else 'NOT REACHED'}"
+
+    rows = ((p.name, f"{p.extra / 1e6:.3g}", f"{p.extra / p.pixels:.3g}", verdict(p)) for p in found)
+    return table(("operator", "MB", "bytes a pixel", "to reach: reached"), "lrrl", rows)
 
 
 def table(titles: Sequence[str], alignment: str, rows: Iterable[Sequence[str]]) -> str:

@@ -1,20 +1,18 @@
 # %% [markdown]
 # # Measure and export
 #
-# Labels are plain integer arrays, so scikit-image measures them, and any tool reads them as TIFF.
+# Labels are plain integer arrays, so any tool takes them. `embedseg_ops.export` measures each object and writes what
+# other programs read.
 
 # %%
-import csv
 import tempfile
 from pathlib import Path
 
-import tifffile
 from drawn import cells
 from PIL import Image
-from skimage.measure import regionprops_table
 
 import embedseg_ops
-from embedseg_ops import figures
+from embedseg_ops import export, figures
 
 image, truth = cells(seed=3, size=192, count=60)
 labels = embedseg_ops.segment(image)  # the shipped model, for fluorescent nuclei
@@ -26,7 +24,7 @@ labels = embedseg_ops.segment(image)  # the shipped model, for fluorescent nucle
 
 # %%
 scores = embedseg_ops.metrics.evaluate(truth, labels)
-print(f"mean AP {scores.average_precision.mean:.2f}, SBD {scores.symmetric_best_dice:.2f}")
+print(f"mean AP {scores.average_precision.mean:.2f}")
 print(f"predicted minus true number of objects: {scores.difference_in_count:.0f}")
 
 # %%
@@ -35,22 +33,22 @@ Image.fromarray(figures.matches(truth, labels, image, scale=3))
 # %% [markdown]
 # ## A table of objects
 #
-# One row for each object: its label, its area and position in pixels, its mean brightness.
+# One row for each object. With the size of a pixel, areas and lengths are given in µm, too.
 
 # %%
-properties = ("label", "area", "centroid", "eccentricity", "intensity_mean")
-table = regionprops_table(labels, image, properties)
 folder = Path(tempfile.mkdtemp())
-with open(folder / "objects.csv", "w", newline="") as file:
-    writer = csv.writer(file)
-    writer.writerow(table)
-    writer.writerows(zip(*table.values(), strict=True))
-print("".join((folder / "objects.csv").read_text().splitlines(keepends=True)[:5]))
+table = export.object_table(labels, image, pixel_size=(0.5, 0.5))
+export.write_table(folder / "objects.csv", table)
+for name in ("id", "centroid_y", "centroid_x", "area", "area_µm²", "mean_0"):
+    print(f"{name:>10}", *(f"{value:8.1f}" for value in table[name][:5]))
 
 # %% [markdown]
 # ## Labels and outlines as files
+#
+# TIFF for napari and Fiji, GeoJSON for QuPath, and a picture to look at.
 
 # %%
-tifffile.imwrite(folder / "labels.tif", labels.astype("uint16"), compression="zlib")
-Image.fromarray(figures.overlay(image, labels, scale=3)).save(folder / "outlines.png")
+export.write_labels(folder / "labels.tif", labels, pixel_size=(0.5, 0.5))
+export.write_geojson(folder / "outlines.geojson", labels)
+export.write_overlay(folder / "overlay.png", image[None], labels)
 sorted(path.name for path in folder.iterdir())

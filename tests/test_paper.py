@@ -135,20 +135,22 @@ def test_every_deviation_of_the_training_is_measured(data, monkeypatch, capsys):
     variants = ablation.variants()
     assert list(variants)[1:] == [
         "the paper's weights", "the paper's target scale", "no batch normalisation", "no distance features",
-        "all as in the paper",
+        "and a foreground", "and a diameter", "and object weights", "and residual blocks", "all as in the paper",
     ]  # fmt: skip
     assert variants["all as in the paper"] == {
         "weights": "balanced", "target_scale": 1.0, "batch_norm": False, "distance_features": False,
     }  # fmt: skip
-    monkeypatch.setattr(ablation, "variants", lambda: {"ours": {}, "paper": variants["all as in the paper"]})
+    chosen = ("and residual blocks", "all as in the paper")
+    monkeypatch.setattr(ablation, "variants", lambda: {key: variants[key] for key in chosen})
     (data / "test").rename(data / "val")
     ablation.main([str(data), "--steps", "1", "--out", str(data / "runs"), "--json", str(data / "ablation.json")])
     assert list(json.loads((data / "ablation.json").read_text())["scores"]) == [
-        "ours",
-        "paper",
-        "and its postprocessing",
-    ]
-    trained = load_model(data / "runs" / "paper" / "last.safetensors")[1].training
+        "and residual blocks, on training images", "and residual blocks",
+        "all as in the paper, on training images", "all as in the paper", "and its postprocessing",
+    ]  # fmt: skip
+    more = load_model(data / "runs" / "and-residual-blocks" / "last.safetensors")[1]
+    assert (more.diameter, more.residual, more.training["object_weights"]) == (26, 1, True)
+    trained = load_model(data / "runs" / "all-as-in-the-paper" / "last.safetensors")[1].training
     assert (trained["weights"], trained["target_scale"], trained["steps"]) == ("balanced", 1.0, 1)
     assert "| and its postprocessing |" in capsys.readouterr().out
 

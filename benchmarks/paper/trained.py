@@ -1,0 +1,146 @@
+"""`python -m benchmarks.paper.trained FOLDER --stardist REPOSITORY`: our model against StarDist, trained to the end.
+
+REPOSITORY is a copy of ASHISRAVINDRAN/stardist_pytorch (BSD-3), whose weights are those of the StarDist paper's network
+for these very images. Without it, or without the package stardist, its rows are left out. It has learned from many of
+our test images: `--seen` names a folder with the images it learned from, and a fair row has the others alone.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from benchmarks.harness import can_import
+from benchmarks.paper.methods import Padded, StarDist
+from benchmarks.paper.runs import write_json
+from embedseg_ops.data.samples import Sample, load_folder
+from embedseg_ops.evaluate.metrics import AveragePrecision, average_precision
+from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.predict.scale import predict_scaled
+
+WEIGHTS = Path("pretrained_weights/model_weights.t7")
+RESAMPLES = 10_000
+
+
+class TrainedStarDist(StarDist):
+    """The network of that repository, with the thresholds that suit our validation images best."""
+
+    prob_thresh, nms_thresh = 0.6, 0.4
+
+    def __init__(self, repository: Path):
+        sys.path.insert(0, str(repository))
+        try:
+            network = import_module("unet").UNetStar(1, self.rays)
+        finally:
+            sys.path.remove(str(repository))
+        network.load_state_dict(torch.load(repository / WEIGHTS, weights_only=True))
+        self.network = Padded(Joined(network, self.unit), 8).eval()
+
+    @torch.inference_mode()
+    def __call__(self, sample: Sample) -> np.ndarray:
+        return self.segment(self.apply(self.network, sample.image))
+
+
+class Joined(nn.Module):
+    """Lengths and probabilities as `StarDist.segment` reads them: logits first, then lengths in its unit."""
+
+    def __init__(self, network: nn.Module, unit: float):
+        super().__init__()
+        self.network, self.unit = network, unit
+
+    def forward(self, image: Tensor) -> Tensor:
+        lengths, probability = self.network(image)
+        return torch.cat([probability.logit(1e-6), lengths / self.unit], 1)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.paper.trained", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", default=shipped_model(), help="ours; the shipped one if not given")
+    parser.add_argument("--stardist", type=Path, help="copy of the repository")
+    parser.add_argument("--seen", type=Path, help="folder with the images that StarDist has learned from")
+    parser.add_argument("--json", type=Path, help="write the scores there, too")
+    options = parser.parse_args(arguments)
+
+    samples = load_folder(options.folder)
+    rows = {"ours": measure(ours(options.model), samples)}
+    if options.stardist is None or not (options.stardist / WEIGHTS).is_file():
+        print(f"StarDist: SKIPPED, no {WEIGHTS} in {options.stardist}", file=sys.stderr)
+    elif not can_import("stardist.geometry"):
+        print("StarDist: SKIPPED, stardist.geometry cannot be imported", file=sys.stderr)
+    else:
+        rows["StarDist"] = measure(TrainedStarDist(options.stardist), samples)
+    groups = {"all": np.arange(len(samples))}
+    if options.seen:
+        groups["never seen by StarDist"] = unseen([Path(sample.name).stem for sample in samples], options.seen)
+    found = {name: compare(rows, chosen) for name, chosen in groups.items() if len(chosen)}
+    for name, scores in found.items():
+        print(f"{name}, {scores['images']} images\n{table(scores)}\n")
+    if options.json:
+        write_json(options.json, found)
+
+
+def ours(path: str | Path) -> Callable[[Sample], np.ndarray]:
+    network, settings = load_model(path)
+
+    def segment(sample: Sample) -> np.ndarray:
+        return postprocess(*predict_scaled(sample.image, network, settings), **settings.postprocess)[0].numpy()
+
+    return segment
+
+
+def measure(segment: Callable[[Sample], np.ndarray], samples: list[Sample]) -> AveragePrecision:
+    labels = [segment(sample) for sample in tqdm(samples, unit="image")]
+    return average_precision([sample.labels.numpy() for sample in samples], labels)
+
+
+def unseen(names: list[str], folder: Path) -> np.ndarray:
+    """The numbers of the images of which no file in the folder has a name that begins alike."""
+    seen = [path.name for path in folder.iterdir()]
+    return np.array([number for number, name in enumerate(names) if not any(one.startswith(name) for one in seen)])
+
+
+def compare(rows: dict[str, AveragePrecision], chosen: np.ndarray) -> dict:
+    """Every method's AP on the chosen images, and how far ours is ahead, with its 95 % interval."""
+    scores = {name: row.per_image[chosen] for name, row in rows.items()}
+    found: dict = {"images": len(chosen), "thresholds": rows["ours"].thresholds.tolist()}
+    found["AP"] = {name: with_mean(values.mean(0)) for name, values in scores.items()}
+    if "StarDist" in scores:
+        found["ours ahead by"] = paired_bootstrap(scores["ours"] - scores["StarDist"])
+    return found
+
+
+def with_mean(values: np.ndarray) -> list[float]:
+    return np.append(values, values.mean()).round(4).tolist()
+
+
+def paired_bootstrap(differences: np.ndarray) -> dict[str, list[float]]:
+    """The mean over the images ``[images, T]``, and the 2.5 and 97.5 percentiles of it if other images were drawn."""
+    random = np.random.default_rng(0)
+    drawn = random.integers(0, len(differences), (RESAMPLES, len(differences)))
+    counts = np.stack([np.bincount(row, minlength=len(differences)) for row in drawn])
+    means = counts @ differences / len(differences)
+    low, high = np.percentile(np.column_stack([means, means.mean(1)]), (2.5, 97.5), axis=0).round(4)
+    return {"mean": with_mean(differences.mean(0)), "low": low.tolist(), "high": high.tolist()}
+
+
+def table(scores: dict) -> str:
+    columns = [*(f"{level:g}" for level in scores["thresholds"]), "mean"]
+    rows = {**scores["AP"]}
+    if "ours ahead by" in scores:
+        rows |= {f"ours ahead, {key}": values for key, values in scores["ours ahead by"].items()}
+    lines = [f"| method | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns)]
+    return "\n".join(
+        lines + [f"| {name} | {' | '.join(f'{value:.3f}' for value in row)} |" for name, row in rows.items()]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -91,3 +91,7 @@ def test_the_help_is_the_docstrings():
     parser = argparse.ArgumentParser()
     add_options(parser, Outer)
     assert "10 % is fast" in parser.format_help()
+
+
+def test_the_postprocessing_is_given_as_json():
+    assert parse(Settings, "--postprocess", '{"seed_threshold": 0.6}').postprocess == {"seed_threshold": 0.6}

@@ -100,7 +100,7 @@ def how_to_read(wanted: Any, optional: bool) -> dict[str, Any]:
     """Return the keywords of ``add_argument`` that read a value of this type."""
     if wanted is bool:
         return {"action": argparse.BooleanOptionalAction}
-    origin = typing.get_origin(wanted) or wanted
+    origin = dict if typing.is_typeddict(wanted) else typing.get_origin(wanted) or wanted
     if origin in (dict, tuple):
         return {"type": json_of(origin), "metavar": "JSON"}
     if typing.get_origin(wanted) is typing.Literal:

@@ -18,6 +18,13 @@ STABLE_TORCH_LIBRARY(embedseg_ops, m) {
   m.def(
       "propagate(Tensor embedding, Tensor seeds, float max_distance, Tensor? background, int? largest=None)"
       " -> Tensor");
+  // Sums and vectors [B, K, D], row 0 the background's; pixels: of the whole, of which this is a part; 0: of this.
+  m.def(
+      "direction_sums(Tensor embedding, Tensor labels, SymInt num_objects, SymInt pixels) -> (Tensor sums, Tensor "
+      "counts)");
+  m.def(
+      "propagate_levels(Tensor embedding, Tensor labels, Tensor vectors, float max_distance, bool competes,"
+      " int max_levels) -> (Tensor grown, Tensor active)");
   m.def("remove_small(Tensor labels, int min_size, int? largest=None) -> Tensor");
   m.def("trim(Tensor labels, Tensor distance, float depth, int? largest=None) -> Tensor");
 }

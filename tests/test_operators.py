@@ -32,6 +32,8 @@ def sample_inputs(side=24, dim=4):
         "connected_components": (labels > 0,),
         "propagate": (embedding, seeds, 0.3, None),
         "propagate, background": (embedding, seeds, 0.9, labels == 0),
+        "direction_sums": (embedding, labels, 7, 0),
+        "propagate_levels": (embedding, seeds, table.double(), 0.9, True, 3),
         "remove_small": (labels, 5),
         "trim": (labels.int(), weights, 1.5),
     }

@@ -33,9 +33,9 @@ struct SumTask {
 
 // Directions are rounded to fixed point, once a pixel: to 2^-22 in float, which is 2^-22 / √pixels in a mean; and in
 // double as finely as the sum of all pixels leaves room for in 63 bits.
-double fixed_unit(const EmbeddingView& view) {
+double fixed_unit(const EmbeddingView& view, int64_t pixels) {
   if (view.dtype != ScalarType::Double) return 0x1p-22;
-  const int pixel_bits = std::bit_width(static_cast<uint64_t>(view.batch * view.pixels));
+  const int pixel_bits = std::bit_width(static_cast<uint64_t>(pixels > 0 ? pixels : view.batch * view.pixels));
   return std::ldexp(1.0, std::max(pixel_bits - 62, -51));
 }
 
@@ -63,18 +63,12 @@ double DirectionSums::length(int64_t row) const {
 }
 
 std::vector<double> DirectionSums::means() const {
-  std::vector<double> means(rows * dim, 0.0);
-  torch::stable::parallel_for(0, rows, 4096, [&](int64_t first, int64_t last) {
-    for (int64_t row = first; row < last; ++row) {
-      const double row_length = length(row);
-      for (int64_t d = 0; d < dim && row_length > 0; ++d) means[row * dim + d] = sum(row, d) / row_length;
-    }
-  });
-  return means;
+  return directions_of(rows, dim, [&](int64_t row, int64_t d) { return sum(row, d); });
 }
 
-DirectionSums sum_directions(const EmbeddingView& view, const LabelView& labels, const Tensor* weights) {
-  DirectionSums sums{view.dim, view.batch * labels.count, 0, fixed_unit(view), 1.0, {}};
+DirectionSums sum_directions(const EmbeddingView& view, const LabelView& labels, const Tensor* weights,
+                             int64_t pixels) {
+  DirectionSums sums{view.dim, view.batch * labels.count, 0, fixed_unit(view, pixels), 1.0, {}};
   sums.row_size = weights == nullptr ? sums.dim + 1 : 2 * sums.dim + 2;
   sums.table.assign(sums.rows * sums.row_size, 0);
   if (sums.rows == 0 || view.pixels == 0) return sums;

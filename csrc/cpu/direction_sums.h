@@ -21,7 +21,26 @@ struct DirectionSums {
   std::vector<double> means() const;  // u_k, [rows, dim]; zero where ‖S_k‖ is
 };
 
+// value(row, d): vectors of any length; their directions, [rows, dim], and zero for a vector that is zero. One
+// definition for the sums of an image and for those added up over its blocks: the same bits.
+template <class Value>
+std::vector<double> directions_of(int64_t rows, int64_t dim, const Value& value) {
+  std::vector<double> directions(rows * dim, 0.0);
+  torch::stable::parallel_for(0, rows, 4096, [&](int64_t first, int64_t last) {
+    for (int64_t row = first; row < last; ++row) {
+      double square = 0;
+      for (int64_t d = 0; d < dim; ++d) square += value(row, d) * value(row, d);
+      const double length = std::sqrt(square);
+      for (int64_t d = 0; d < dim && length > 0; ++d) directions[row * dim + d] = value(row, d) / length;
+    }
+  });
+  return directions;
+}
+
+// pixels: how many add up, at most, over all the calls whose sums shall be added: a float64 embedding's unit follows
+// from it; 0 for those of this embedding.
 // weights: float32 or float64 as the computation asks, contiguous, one a pixel; or nullptr
-DirectionSums sum_directions(const EmbeddingView& embedding, const LabelView& labels, const Tensor* weights);
+DirectionSums sum_directions(const EmbeddingView& embedding, const LabelView& labels, const Tensor* weights,
+                             int64_t pixels = 0);
 
 }  // namespace embedseg::cpu

@@ -31,7 +31,25 @@ std::tuple<Tensor, Tensor, Tensor> mean_embedding(const Tensor& embedding, const
   return {means, counts, lengths};
 }
 
+// As mean_embedding, without the division: [B, K, D] in units, which add up over the parts of an image of so many
+// pixels.
+std::tuple<Tensor, Tensor> direction_sums(const Tensor& embedding, const Tensor& labels, int64_t num_objects,
+                                          int64_t pixels) {
+  const EmbeddingView view = view_of(embedding);
+  const DirectionSums sums = sum_directions(view, view_of_labels(labels, num_objects), nullptr, pixels);
+  Tensor table = empty({view.batch, num_objects, view.dim}, ScalarType::Long, embedding);
+  Tensor counts = empty({view.batch, num_objects}, ScalarType::Long, embedding);
+  for (int64_t row = 0; row < sums.rows; ++row) {
+    std::copy_n(&sums.table[row * sums.row_size], view.dim, data<int64_t>(table) + row * view.dim);
+    data<int64_t>(counts)[row] = sums.count(row);
+  }
+  return {table, counts};
+}
+
 }  // namespace
 }  // namespace embedseg::cpu
 
-STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("mean_embedding", TORCH_BOX(&embedseg::cpu::mean_embedding)); }
+STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) {
+  m.impl("mean_embedding", TORCH_BOX(&embedseg::cpu::mean_embedding));
+  m.impl("direction_sums", TORCH_BOX(&embedseg::cpu::direction_sums));
+}

@@ -53,13 +53,13 @@ struct Contest {
 
 namespace embedseg::cpu {
 
-Judgement::Judgement(const EmbeddingView& embedding, const DirectionSums& sums, double limit, int64_t objects,
+Judgement::Judgement(const EmbeddingView& embedding, std::vector<double> directions, double limit, int64_t objects,
                      bool competes)
     : view(embedding),
       max_distance(limit),
       background_competes(competes),
       objects_(objects),
-      exact_means_(sums.means()) {
+      exact_means_(std::move(directions)) {
   means = exact_means_.data();
   if (view.dtype == ScalarType::Double) return;
   rounded_means_.assign(exact_means_.begin(), exact_means_.end());
@@ -101,39 +101,62 @@ int64_t largest_label(const int32_t* labels, int64_t count) {
   return count == 0 ? 0 : std::max<int64_t>(*std::max_element(labels, labels + count), 0);
 }
 
-// The seeds, with the background's pixels as one more object.
-Tensor with_background(const Tensor& seeds, const Tensor& background, int32_t object) {
+// The seeds, with 0 for the background's pixels alone, and -1 for the others.
+Tensor with_background(const Tensor& seeds, const Tensor& background) {
   Tensor labels = empty_like(seeds, ScalarType::Int);
   const int32_t* seed = data<int32_t>(seeds);
   const bool* outside = data<bool>(background);
   int32_t* label = data<int32_t>(labels);
   torch::stable::parallel_for(0, seeds.numel(), 1 << 16, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) label[i] = seed[i] == 0 && outside[i] ? object : seed[i];
+    for (int64_t i = first; i < last; ++i) label[i] = seed[i] == 0 && !outside[i] ? -1 : seed[i];
   });
   return labels;
+}
+
+// active: where a pixel joined in the last of `max_levels` levels; or nullptr
+Tensor grow_images(const Judgement& judgement, const Tensor& seeds, int64_t max_levels, bool* active) {
+  const Grid grid = grid_of(seeds);
+  Tensor result = empty_like(seeds, ScalarType::Int);
+  for (int64_t image = 0; image < grid.batch && grid.pixels() > 0; ++image) {
+    const int64_t first = image * grid.pixels();
+    Blocks blocks(grid, data<int32_t>(seeds) + first);
+    EMBEDSEG_BEST_ISA(grow(judgement, image, blocks, max_levels, active == nullptr ? nullptr : active + first));
+    blocks.copy_to(data<int32_t>(result) + first);
+  }
+  return result;
 }
 
 // embedding: [B, D, *spatial]; seeds: int32 [B, *spatial], contiguous; background: bool, like seeds
 Tensor propagate(const Tensor& embedding, const Tensor& seeds, double max_distance,
                  const std::optional<Tensor>& background, std::optional<int64_t> /*largest*/) {
-  const Grid grid = grid_of(seeds);
-  const int32_t* seed = data<int32_t>(seeds);
-  const int64_t largest = largest_label(seed, grid.batch * grid.pixels());
-  const int64_t objects = largest + (background ? 2 : 1);
+  const int64_t objects = largest_label(data<int32_t>(seeds), seeds.numel()) + 1;
   const EmbeddingView view = view_of(embedding);
-  const Tensor labels = background ? with_background(seeds, *background, static_cast<int32_t>(largest + 1)) : seeds;
-  const DirectionSums sums = sum_directions(view, view_of_labels(labels, objects, false), nullptr);
-  const Judgement judgement(view, sums, max_distance, objects, background.has_value());
-  Tensor result = empty_like(seeds, ScalarType::Int);
-  for (int64_t image = 0; image < grid.batch && grid.pixels() > 0; ++image) {
-    Blocks blocks(grid, seed + image * grid.pixels());
-    EMBEDSEG_BEST_ISA(grow(judgement, image, blocks));
-    blocks.copy_to(data<int32_t>(result) + image * grid.pixels());
-  }
-  return result;
+  const Tensor labels = background ? with_background(seeds, *background) : seeds;
+  const DirectionSums sums = sum_directions(view, view_of_labels(labels, objects, background.has_value()), nullptr);
+  const Judgement judgement(view, sums.means(), max_distance, objects, background.has_value());
+  return grow_images(judgement, seeds, std::numeric_limits<int64_t>::max(), nullptr);
+}
+
+// labels: int32 [B, *spatial], contiguous; vectors: float64 [B, K, D], contiguous, row 0 the background's
+std::tuple<Tensor, Tensor> propagate_levels(const Tensor& embedding, const Tensor& labels, const Tensor& vectors,
+                                            double max_distance, bool competes, int64_t max_levels) {
+  const int64_t objects = vectors.sizes()[1];
+  STD_TORCH_CHECK(largest_label(data<int32_t>(labels), labels.numel()) < std::max<int64_t>(objects, 1),
+                  "labels must be below the number of rows of the means");
+  const EmbeddingView view = view_of(embedding);
+  const double* vector = data<double>(vectors);
+  std::vector<double> means =
+      directions_of(view.batch * objects, view.dim, [&](int64_t row, int64_t d) { return vector[row * view.dim + d]; });
+  const Judgement judgement(view, std::move(means), max_distance, objects, competes);
+  Tensor active = empty_like(labels, ScalarType::Bool);
+  Tensor grown = grow_images(judgement, labels, max_levels, data<bool>(active));
+  return {grown, active};
 }
 
 }  // namespace
 }  // namespace embedseg::cpu
 
-STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) { m.impl("propagate", TORCH_BOX(&embedseg::cpu::propagate)); }
+STABLE_TORCH_LIBRARY_IMPL(embedseg_ops, CPU, m) {
+  m.impl("propagate", TORCH_BOX(&embedseg::cpu::propagate));
+  m.impl("propagate_levels", TORCH_BOX(&embedseg::cpu::propagate_levels));
+}

@@ -18,9 +18,9 @@ namespace {
 constexpr int threads = 256;
 
 // As on the CPU: 2^-22 in float; in double as fine as the sum of all pixels leaves room for in 63 bits.
-double fixed_unit(const EmbeddingView& view) {
+double fixed_unit(const EmbeddingView& view, int64_t pixels) {
   if (view.dtype != ScalarType::Double) return 0x1p-22;
-  const int pixel_bits = std::bit_width(static_cast<uint64_t>(view.batch * view.pixels));
+  const int pixel_bits = std::bit_width(static_cast<uint64_t>(pixels > 0 ? pixels : view.batch * view.pixels));
   return std::ldexp(1.0, std::max(pixel_bits - 62, -51));
 }
 
@@ -51,8 +51,8 @@ void find_largest_weight(const Device& device, const EmbeddingView& view, const 
 }
 
 // A warp for each row.
-template <class C>
-__global__ void mean_kernel(const SumView sums, double* directions, C* rounded, double* lengths) {
+template <class Vectors, class C>
+__global__ void mean_kernel(const Vectors sums, double* directions, C* rounded, double* lengths) {
   for (int64_t row = grid_thread() / warp_size; row < sums.rows; row += grid_threads() / warp_size) {
     double square = 0;
     for (int64_t d = lane_index(); d < sums.dim; d += warp_size) square += sums.sum(row, d) * sums.sum(row, d);
@@ -66,10 +66,21 @@ __global__ void mean_kernel(const SumView sums, double* directions, C* rounded, 
   }
 }
 
+template <class Vectors>
+Means find_directions(const Device& device, const Vectors& vectors, ScalarType dtype) {
+  Means means = {device.empty({vectors.rows, vectors.dim}, ScalarType::Double),
+                 device.empty({vectors.rows, vectors.dim}, dtype), device.empty({vectors.rows}, ScalarType::Double)};
+  with_compute(dtype, [&]<class C>(C*) {
+    device.launch(mean_kernel<Vectors, C>, {blocks_for(vectors.rows * warp_size, threads), threads}, vectors,
+                  data<double>(means.directions), data<C>(means.rounded), data<double>(means.lengths));
+  });
+  return means;
+}
+
 }  // namespace
 
 DirectionSums sum_directions(const Device& device, const EmbeddingView& embedding, const LabelView& labels,
-                             const Tensor* weights) {
+                             const Tensor* weights, int64_t pixels) {
   const int64_t rows = embedding.batch * labels.count, dim = embedding.dim;
   const int64_t row_size = weights == nullptr ? dim + 1 : 2 * dim + 2;
   DirectionSums sums = {{}, device.zeros({rows, row_size}, ScalarType::Long), device.zeros({1}, ScalarType::Double)};
@@ -77,7 +88,7 @@ DirectionSums sum_directions(const Device& device, const EmbeddingView& embeddin
                labels.count,
                rows,
                row_size,
-               fixed_unit(embedding),
+               fixed_unit(embedding, pixels),
                weights != nullptr,
                data<double>(sums.weight_unit),
                reinterpret_cast<long long*>(data<int64_t>(sums.table))};
@@ -92,14 +103,11 @@ DirectionSums sum_directions(const Device& device, const EmbeddingView& embeddin
 }
 
 Means find_means(const Device& device, const DirectionSums& sums, ScalarType dtype) {
-  const SumView& view = sums.view;
-  Means means = {device.empty({view.rows, view.dim}, ScalarType::Double), device.empty({view.rows, view.dim}, dtype),
-                 device.empty({view.rows}, ScalarType::Double)};
-  with_compute(dtype, [&]<class C>(C*) {
-    device.launch(mean_kernel<C>, {blocks_for(view.rows * warp_size, threads), threads}, view,
-                  data<double>(means.directions), data<C>(means.rounded), data<double>(means.lengths));
-  });
-  return means;
+  return find_directions(device, sums.view, dtype);
+}
+
+Means find_means(const Device& device, const VectorView& vectors, ScalarType dtype) {
+  return find_directions(device, vectors, dtype);
 }
 
 }  // namespace embedseg::cuda

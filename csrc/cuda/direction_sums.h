@@ -25,14 +25,24 @@ struct SumView {
   __device__ double total_weight(int64_t row) const { return weighted_sum(row, dim); }
 };
 
+// Vectors of any length, such as sums added up over the blocks of an image.
+struct VectorView {
+  int64_t dim, rows;
+  const double* values;  // [rows, dim]
+
+  __device__ double sum(int64_t row, int64_t d) const { return values[row * dim + d]; }
+};
+
 struct DirectionSums {
   SumView view;
   Tensor table, weight_unit;
 };
 
+// pixels: how many add up over all the calls whose sums shall be added: a float64 embedding's unit follows from it; 0
+// for those of this embedding.
 // weights: float32 or float64 as the computation asks, contiguous, one a pixel; or nullptr
 DirectionSums sum_directions(const Device& device, const EmbeddingView& embedding, const LabelView& labels,
-                             const Tensor* weights);
+                             const Tensor* weights, int64_t pixels = 0);
 
 struct Means {
   Tensor directions;  // u_k, float64 [rows, dim]; zero where ‖S_k‖ is
@@ -42,6 +52,7 @@ struct Means {
 
 // dtype: float32 or float64
 Means find_means(const Device& device, const DirectionSums& sums, ScalarType dtype);
+Means find_means(const Device& device, const VectorView& vectors, ScalarType dtype);
 
 // The type to compute in.
 inline ScalarType compute_dtype(const EmbeddingView& view) {

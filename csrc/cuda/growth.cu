@@ -119,7 +119,7 @@ __device__ void grow_level(const Growth& growth, uint32_t level, int64_t size) {
 
 template <class T>
 __global__ void __launch_bounds__(threads, 1) grow_all(const Growth growth) {
-  for (uint32_t level = 1;; ++level) {
+  for (uint32_t level = 1; level <= growth.task.max_levels; ++level) {
     const auto size = static_cast<int64_t>(growth.sizes[level % 3]);
     if (size == 0) return;
     if (grid_thread() == 0) growth.sizes[(level + 2) % 3] = 0;
@@ -131,6 +131,13 @@ __global__ void __launch_bounds__(threads, 1) grow_all(const Growth growth) {
 __global__ void write_labels(const Growth growth) {
   const int64_t all = growth.task.grid.batch * growth.task.grid.pixels();
   for (int64_t i = grid_thread(); i < all; i += grid_threads()) growth.task.out[i] = object_of(growth.states[i]);
+}
+
+__global__ void write_active(const Growth growth) {
+  const int64_t all = growth.task.grid.batch * growth.task.grid.pixels();
+  for (int64_t i = grid_thread(); i < all; i += grid_threads()) {
+    growth.task.active[i] = joined_at(growth.states[i], growth.task.max_levels);
+  }
 }
 
 }  // namespace
@@ -148,6 +155,7 @@ void grow(const Device& device, const GrowthTask& task) {
   device.launch(list_first, a_thread_each_pixel, growth);
   with_storage(task.view.dtype, [&]<class T>() { device.launch_together(grow_all<T>, a_thread_each_pixel, growth); });
   device.launch(write_labels, a_thread_each_pixel, growth);
+  if (task.active != nullptr) device.launch(write_active, a_thread_each_pixel, growth);
 }
 
 }  // namespace embedseg::cuda

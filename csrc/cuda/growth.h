@@ -8,13 +8,15 @@ namespace embedseg::cuda {
 struct GrowthTask {
   EmbeddingView view;
   Grid grid;
-  int64_t objects;            // rows an image; the last is the background's where it competes
+  int64_t objects;            // rows an image; the first is the background's where it competes
   const double* exact_means;  // [batch × objects, dim]
   const void* means;          // the same in the type to compute in
   double max_distance;
   bool background_competes;
   const int32_t* seeds;
   int32_t* out;
+  uint32_t max_levels;
+  bool* active;  // where a pixel joined in the last of max_levels levels; or nullptr
 };
 
 // One file for all types: a kernel's channels are counted at run time.

@@ -39,7 +39,7 @@ class Judgement {
   __device__ bool accepts(int64_t object) const {
     const C* const means = static_cast<const C*>(task_.means) + first_row_ * task_.view.dim;
     const C* const mean = means + object * task_.view.dim;
-    const C* const background = means + (task_.objects - 1) * task_.view.dim;
+    const C* const background = means;
     C square = 0, product = 0, rival = 0;
 #pragma unroll 8
     for (int64_t d = 0; d < task_.view.dim; ++d) {
@@ -62,7 +62,7 @@ class Judgement {
   __device__ bool accepts_in_double(int64_t object) const {
     const double to_object = distance(object);
     if (!(to_object < task_.max_distance)) return false;
-    return !task_.background_competes || to_object < distance(task_.objects - 1);
+    return !task_.background_competes || to_object < distance(0);
   }
 
   template <class Number>

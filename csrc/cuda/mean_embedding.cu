@@ -31,7 +31,30 @@ std::tuple<Tensor, Tensor, Tensor> mean_embedding(const Tensor& embedding, const
   return {torch::stable::reshape(means.rounded, {view.batch, num_objects, view.dim}), counts, lengths};
 }
 
+__global__ void write_sums(const SumView view, int64_t* sums, int64_t* counts) {
+  for (int64_t i = grid_thread(); i < view.rows * view.row_size; i += grid_threads()) {
+    const int64_t row = i / view.row_size, d = i % view.row_size;
+    if (d < view.dim) sums[row * view.dim + d] = view.table[i];
+    if (d == view.dim) counts[row] = view.table[i];
+  }
+}
+
+// As mean_embedding, without the division: [B, K, D] in units, which add up over the parts of an image of so many
+// pixels.
+std::tuple<Tensor, Tensor> direction_sums(const Tensor& embedding, const Tensor& labels, int64_t num_objects,
+                                          int64_t pixels) {
+  const Device device(embedding);
+  const EmbeddingView view = view_of(embedding);
+  const DirectionSums sums = sum_directions(device, view, view_of_labels(labels, num_objects), nullptr, pixels);
+  const Tensor table = device.empty({view.batch, num_objects, view.dim}, ScalarType::Long);
+  const Tensor counts = device.empty({view.batch, num_objects}, ScalarType::Long);
+  device.launch(write_sums, {blocks_for(sums.view.rows * sums.view.row_size, threads), threads}, sums.view,
+                data<int64_t>(table), data<int64_t>(counts));
+  return {table, counts};
+}
+
 }  // namespace
 }  // namespace embedseg::cuda
 
 EMBEDSEG_CUDA_OPERATOR(mean_embedding)
+EMBEDSEG_CUDA_OPERATOR(direction_sums)

@@ -6,19 +6,19 @@ namespace embedseg::cuda {
 namespace {
 
 constexpr int threads = 256;
+constexpr uint32_t all_levels = std::numeric_limits<uint32_t>::max() - 1;  // a level beyond is still a number
 
-// The seeds, with the background's pixels as one more object.
-__global__ void add_background(const int32_t* seeds, const bool* background, int64_t count, int32_t object,
-                               int32_t* out) {
+// The seeds, with 0 for the background's pixels alone, and -1 for the others.
+__global__ void add_background(const int32_t* seeds, const bool* background, int64_t count, int32_t* out) {
   for (int64_t i = grid_thread(); i < count; i += grid_threads()) {
-    out[i] = seeds[i] == 0 && background[i] ? object : seeds[i];
+    out[i] = seeds[i] == 0 && !background[i] ? -1 : seeds[i];
   }
 }
 
-Tensor with_background(const Device& device, const Tensor& seeds, const Tensor& background, int64_t object) {
+Tensor with_background(const Device& device, const Tensor& seeds, const Tensor& background) {
   const Tensor labels = device.empty({seeds.numel()}, ScalarType::Int);
   device.launch(add_background, {blocks_for(seeds.numel(), threads), threads}, data<int32_t>(seeds),
-                data<bool>(background), seeds.numel(), static_cast<int32_t>(object), data<int32_t>(labels));
+                data<bool>(background), seeds.numel(), data<int32_t>(labels));
   return labels;
 }
 
@@ -29,17 +29,35 @@ Tensor propagate(const Tensor& embedding, const Tensor& seeds, double max_distan
   const Tensor result = empty_like(seeds, ScalarType::Int);
   if (seeds.numel() == 0) return result;
   const EmbeddingView view = view_of(embedding);
-  const int64_t largest = known_largest ? *known_largest : largest_label(device, seeds);
-  const int64_t objects = largest + (background ? 2 : 1);
-  const Tensor labels = background ? with_background(device, seeds, *background, largest + 1) : seeds;
-  const DirectionSums sums = sum_directions(device, view, view_of_labels(labels, objects, false), nullptr);
-  const Means means = find_means(device, sums, compute_dtype(view));
+  const int64_t objects = (known_largest ? *known_largest : largest_label(device, seeds)) + 1;
+  const Tensor labels = background ? with_background(device, seeds, *background) : seeds;
+  const LabelView label_view = view_of_labels(labels, objects, background.has_value());
+  const Means means = find_means(device, sum_directions(device, view, label_view, nullptr), compute_dtype(view));
   grow(device, {view, grid_of(seeds), objects, data<double>(means.directions), means.rounded.data_ptr(), max_distance,
-                background.has_value(), data<int32_t>(seeds), data<int32_t>(result)});
+                background.has_value(), data<int32_t>(seeds), data<int32_t>(result), all_levels, nullptr});
   return result;
+}
+
+// labels: int32 [B, *spatial], contiguous, below K; vectors: float64 [B, K, D], contiguous, row 0 the background's
+std::tuple<Tensor, Tensor> propagate_levels(const Tensor& embedding, const Tensor& labels, const Tensor& vectors,
+                                            double max_distance, bool competes, int64_t max_levels) {
+  const Device device(embedding);
+  const Tensor grown = empty_like(labels, ScalarType::Int), active = empty_like(labels, ScalarType::Bool);
+  if (labels.numel() == 0) return {grown, active};
+  const EmbeddingView view = view_of(embedding);
+  const int64_t objects = vectors.sizes()[1];
+  STD_TORCH_CHECK(largest_label(device, labels) < std::max<int64_t>(objects, 1),
+                  "labels must be below the number of rows of the means");
+  const Means means =
+      find_means(device, VectorView{view.dim, view.batch * objects, data<double>(vectors)}, compute_dtype(view));
+  const auto levels = static_cast<uint32_t>(std::min<int64_t>(max_levels, all_levels));
+  grow(device, {view, grid_of(labels), objects, data<double>(means.directions), means.rounded.data_ptr(), max_distance,
+                competes, data<int32_t>(labels), data<int32_t>(grown), levels, data<bool>(active)});
+  return {grown, active};
 }
 
 }  // namespace
 }  // namespace embedseg::cuda
 
 EMBEDSEG_CUDA_OPERATOR(propagate)
+EMBEDSEG_CUDA_OPERATOR(propagate_levels)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from embedseg_ops.library import build_info
 from embedseg_ops.ops.connected_components import connected_components
+from embedseg_ops.ops.direction_sums import direction_sums
 from embedseg_ops.ops.distance_map import distance_map
 from embedseg_ops.ops.embedding_loss import EmbeddingLoss, embedding_loss
 from embedseg_ops.ops.mean_embedding import mean_embedding
 from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.ops.propagate import propagate
+from embedseg_ops.ops.propagate_levels import propagate_levels
 from embedseg_ops.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ __all__ = [
     "EmbeddingLoss",
     "build_info",
     "connected_components",
+    "direction_sums",
     "distance_map",
     "embedding_loss",
     "export",
@@ -52,6 +55,7 @@ __all__ = [
     "options",
     "postprocess",
     "propagate",
+    "propagate_levels",
     "reference",
     "save_model",
     "segment",

@@ -70,14 +70,23 @@ class Growth {
         fresh_(blocks.count(), 0),
         claimed_(blocks.count(), 0) {}
 
-  void run() {
+  void run(int64_t max_levels) {
     settle_seeds();
     foresee();
-    while (!frontier_.empty()) {
+    for (int64_t level = 0; level < max_levels && !frontier_.empty(); ++level) {
       grow_level();
       for (const Contest& contest : contests_) decide(contest);
       end_level();
     }
+  }
+
+  // Whether a pixel joined in the last level, for each of the image's.
+  void write_fresh(bool* active) const {
+    blocks_.for_rows([&](int64_t pixel, int64_t row) {
+      for (int64_t block = row; block < row + blocks_.row_length(); ++block, pixel += block_length) {
+        for (int i = 0; i < blocks_.pixels(block); ++i) active[pixel + i] = (fresh_[block] >> i & 1) != 0;
+      }
+    });
   }
 
  private:
@@ -243,4 +252,8 @@ class Growth {
   std::mutex mutex_;
 };
 
-void grow(const Judgement& judgement, int64_t image, Blocks& blocks) { Growth(judgement, image, blocks).run(); }
+void grow(const Judgement& judgement, int64_t image, Blocks& blocks, int64_t max_levels, bool* active) {
+  Growth growth(judgement, image, blocks);
+  growth.run(max_levels);
+  if (active != nullptr) growth.write_fresh(active);
+}

@@ -8,8 +8,8 @@ namespace embedseg::cpu {
 
 class Judgement {
  public:
-  // sums: of the seeds' pixels, `objects` rows an image, of which the last is the background's if it competes
-  Judgement(const EmbeddingView& view, const DirectionSums& sums, double max_distance, int64_t objects,
+  // means: `objects` rows an image, of which the first is the background's if it competes
+  Judgement(const EmbeddingView& view, std::vector<double> means, double max_distance, int64_t objects,
             bool background_competes);
 
   // Cosine distance in double, whatever the embedding's dtype; infinite for a pixel that is not finite.
@@ -19,7 +19,7 @@ class Judgement {
   bool accepts(int64_t image, int64_t pixel, int64_t row) const;
 
   int64_t row(int64_t image, int64_t object) const { return image * objects_ + object; }
-  int64_t background_row(int64_t image) const { return row(image, objects_ - 1); }
+  int64_t background_row(int64_t image) const { return row(image, 0); }
 
   const EmbeddingView& view;
   const double max_distance;

@@ -6,42 +6,61 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from embedseg_ops.reference.mean_embedding import directions, mean_embedding
+from embedseg_ops.reference.mean_embedding import directions, mean_embedding, unit
 
 
 def propagate(embedding: Tensor, seeds: Tensor, max_distance: float = 0.3, background: Tensor | None = None) -> Tensor:
     """Grow seeds ``[B, *spatial]``; as :func:`embedseg_ops.propagate`, in float64."""
     embedding = embedding.double()
     means, _ = mean_embedding(embedding, seeds.clamp(min=0))
-    finite = torch.isfinite(embedding).all(1)
-    limits = torch.full(seeds.shape, max_distance, dtype=torch.float64)
+    background_mean = None
     if background is not None:
-        outside = mean_embedding(embedding, ((seeds == 0) & background).long(), num_objects=2)[0][:, 1]
-        likeness = torch.einsum("bd...,bd->b...", directions(embedding), outside)
+        outside = ((seeds == 0) & background).long()
+        background_mean = mean_embedding(embedding, outside, num_objects=2)[0][:, 1]
+    return propagate_levels(embedding, seeds, means, max_distance, background_mean)[0]
+
+
+def propagate_levels(
+    embedding: Tensor, labels: Tensor, means: Tensor, max_distance: float = 0.3,
+    background_mean: Tensor | None = None, max_levels: int | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Grow labels ``[B, *spatial]`` so many levels; as the operator of this name, in float64."""
+    embedding, means = embedding.double(), unit(means.double())
+    limits = torch.full(labels.shape, max_distance, dtype=torch.float64)
+    if background_mean is not None:
+        likeness = torch.einsum("bd...,bd->b...", directions(embedding), unit(background_mean.double()))
         limits = torch.minimum(limits, 1 - likeness)
-    grown = [
-        _grow(vectors, known, objects, start, limit)
-        for vectors, known, objects, start, limit in zip(
-            directions(embedding), finite, means, seeds, limits, strict=True
-        )
-    ]
-    return torch.stack(grown).to(torch.int32) if grown else seeds.to(torch.int32)
+    finite = torch.isfinite(embedding).all(1)
+    images = zip(directions(embedding), finite, means, labels.long(), limits, strict=True)
+    grown, active = labels.to(torch.int32).clone(), torch.zeros(labels.shape, dtype=torch.bool)
+    for image, (vectors, known, objects, start, limit) in enumerate(images):
+        grown[image], active[image] = _grow(vectors, known, objects, start, limit, max_levels)
+    return grown, active
 
 
-def _grow(vectors: Tensor, finite: Tensor, means: Tensor, seeds: Tensor, limits: Tensor) -> Tensor:
-    labels = seeds.long()
-    while True:
-        best_distance = torch.full(labels.shape, torch.inf, dtype=torch.float64)
-        best_label = torch.zeros_like(labels)
-        for neighbor in _neighbors(labels):
-            distance = 1 - (vectors.movedim(0, -1) * means[neighbor.clamp(min=0)]).sum(-1)
-            closer = (distance < best_distance) | ((distance == best_distance) & (neighbor < best_label))
-            joins = (labels == 0) & (neighbor > 0) & finite & (distance < limits) & closer
-            best_distance = torch.where(joins, distance, best_distance)
-            best_label = torch.where(joins, neighbor, best_label)
-        if not best_label.any():
-            return labels
-        labels = torch.where(best_label > 0, best_label, labels)
+def _grow(
+    vectors: Tensor, finite: Tensor, means: Tensor, labels: Tensor, limits: Tensor, max_levels: int | None
+) -> tuple[Tensor, Tensor]:
+    joined = torch.zeros_like(labels)
+    for _ in range(max_levels) if max_levels is not None else itertools.count():
+        joined = _join(vectors, finite, means, labels, limits)
+        if not joined.any():
+            break
+        labels = torch.where(joined > 0, joined, labels)
+    return labels, joined > 0
+
+
+def _join(vectors: Tensor, finite: Tensor, means: Tensor, labels: Tensor, limits: Tensor) -> Tensor:
+    """Return the object that each pixel joins in this level, 0 for none."""
+    best_distance = torch.full(labels.shape, torch.inf, dtype=torch.float64)
+    best_label = torch.zeros_like(labels)
+    for neighbor in _neighbors(labels):
+        distance = 1 - (vectors.movedim(0, -1) * means[neighbor.clamp(min=0)]).sum(-1)
+        closer = (distance < best_distance) | ((distance == best_distance) & (neighbor < best_label))
+        joins = (labels == 0) & (neighbor > 0) & finite & (distance < limits) & closer
+        best_distance = torch.where(joins, distance, best_distance)
+        best_label = torch.where(joins, neighbor, best_label)
+    return best_label
 
 
 def _neighbors(labels: Tensor) -> Iterator[Tensor]:

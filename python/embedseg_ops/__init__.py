@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from embedseg_ops import export, figures, losses, metrics, models, reference
     from embedseg_ops.model.files import load_model, save_model
     from embedseg_ops.ops import options
+    from embedseg_ops.predict.blocks.postprocess_blocks import postprocess_blocks
+    from embedseg_ops.predict.blocks.segment_blocks import segment_blocks
     from embedseg_ops.predict.segment import segment
 
 _LAZY = {
@@ -32,8 +34,10 @@ _LAZY = {
     "metrics": "embedseg_ops.metrics",
     "models": "embedseg_ops.models",
     "options": "embedseg_ops.ops.options",
+    "postprocess_blocks": "embedseg_ops.predict.blocks.postprocess_blocks:postprocess_blocks",
     "reference": "embedseg_ops.reference",
     "save_model": "embedseg_ops.model.files:save_model",
+    "segment_blocks": "embedseg_ops.predict.blocks.segment_blocks:segment_blocks",
     "segment": "embedseg_ops.predict.segment:segment",
 }
 
@@ -54,11 +58,13 @@ __all__ = [
     "neighbor_pairs",
     "options",
     "postprocess",
+    "postprocess_blocks",
     "propagate",
     "propagate_levels",
     "reference",
     "save_model",
     "segment",
+    "segment_blocks",
 ]
 
 

@@ -34,6 +34,11 @@ def normalize(image: np.ndarray, percentiles: tuple[float, float] = (1.0, 99.8))
     A channel whose two percentiles are equal is only shifted.
     """
     low, high = np.percentile(image, percentiles, axis=tuple(range(1, image.ndim)), keepdims=True)
+    return stretch(image, low, high)
+
+
+def stretch(image: np.ndarray, low: np.ndarray, high: np.ndarray) -> Tensor:
+    """Return ``[C, *spatial]`` as float32 where `low` and `high` of each channel, ``[C, 1, …]``, become 0 and 1."""
     width = np.where(high > low, high - low, 1)
     return torch.from_numpy(((image - low) / width).astype(np.float32))
 

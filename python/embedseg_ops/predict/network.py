@@ -36,18 +36,34 @@ def predict_network(
     Raises:
         ValueError: tiles that do not get ahead: `tile` must be above `overlap` by the network's divisor at least.
     """
-    tile = tile or TILES[image.ndim - 1]
-    overlap = OVERLAPS[image.ndim - 1] if overlap is None else overlap
-    if not 0 <= overlap <= tile - model.divisor:
-        raise ValueError(f"overlap must be from 0 to tile - {model.divisor} = {tile - model.divisor}, got {overlap}")
-    device = next(model.parameters()).device
+    tile, overlap = tile_sizes(image.ndim - 1, model.divisor, tile, overlap)
     embedding, distance = torch.empty(0), torch.zeros(image.shape[1:])
     pieces = list(tiles(image.shape[1:], tile, overlap, model.divisor))
     for inside, weights in tqdm(pieces, desc="network", unit="tile", disable=not progress):
-        outputs = model(image[(slice(None), *inside)][None].to(device))
-        tile_embedding, tile_distance = (output[0].float().cpu() for output in outputs)
+        tile_embedding, tile_distance = predict_tile(image[(slice(None), *inside)], model)
         if embedding.numel() == 0:
             embedding = torch.zeros(len(tile_embedding), *image.shape[1:])
         embedding[(slice(None), *inside)] += tile_embedding * weights
         distance[inside] += tile_distance * weights
     return embedding[None], distance[None]
+
+
+def tile_sizes(spatial_dims: int, divisor: int, tile: int | None, overlap: int | None) -> tuple[int, int]:
+    """Return the largest side of a tile and the tiles' overlap, in pixels; raise a ValueError if they do not fit."""
+    tile = tile or TILES[spatial_dims]
+    overlap = OVERLAPS[spatial_dims] if overlap is None else overlap
+    if not 0 <= overlap <= tile - divisor:
+        raise ValueError(f"overlap must be from 0 to tile - {divisor} = {tile - divisor}, got {overlap}")
+    return tile, overlap
+
+
+@torch.inference_mode()
+def predict_tile(image: Tensor, model: EmbeddingModel) -> tuple[Tensor, Tensor]:
+    """Run the network over one tile, float32 ``[C, *tile]``, on the model's device.
+
+    Returns:
+        embedding float32 ``[D, *tile]`` and distance map float32 ``[*tile]``, on the CPU.
+    """
+    outputs = model(image[None].to(next(model.parameters()).device))
+    embedding, distance = (output[0].float().cpu() for output in outputs)
+    return embedding, distance

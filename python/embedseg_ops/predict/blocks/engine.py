@@ -1,0 +1,68 @@
+"""Tasks one after the other in this process, or on the workers of a dask client."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+
+def run_tasks(
+    task: Callable[[Any], None], arguments: Sequence[Any], name: str, client: Any = None, threads: int = 0,
+    progress: bool = False,
+) -> None:  # fmt: skip
+    """Run a task for each of its arguments; what it does must be the same if it is done twice.
+
+    Args:
+        task: picklable where a client is given.
+        arguments: one a call.
+        name: of the pass, on the progress bar.
+        client: a `distributed.Client`: two tasks a worker are in flight, so that the scheduler's memory is bounded.
+        threads: of torch in a task; 0: as they are.
+        progress: show a progress bar.
+    """
+    call = partial(with_threads, task, threads)
+    with tqdm(total=len(arguments), desc=name, unit="block", disable=not progress) as bar:
+        for _ in on_workers(call, arguments, client) if client is not None else map(call, arguments):
+            bar.update()
+
+
+def with_threads(task: Callable[[Any], None], threads: int, argument: Any) -> None:
+    """Call a task with so many threads of torch."""
+    before = torch.get_num_threads()
+    if threads and threads != before:
+        torch.set_num_threads(threads)
+    try:
+        task(argument)
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
+
+
+def on_workers(task: Callable[[Any], None], arguments: Sequence[Any], client: Any) -> Iterator[None]:
+    """Run a task on a client's workers; yield once for each that is done."""
+    from distributed import as_completed
+
+    waiting = iter(arguments)
+    workers = len(client.scheduler_info(n_workers=-1)["workers"])
+    first = [client.submit(task, argument, pure=False) for argument in itertools.islice(waiting, 2 * max(workers, 1))]
+    running = as_completed(first)
+    for future in running:
+        future.result()
+        for argument in itertools.islice(waiting, 1):
+            running.add(client.submit(task, argument, pure=False))
+        yield
+
+
+def read_ahead(read: Callable[[Any], Any], arguments: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield every argument with what is read for it; the next one is read meanwhile."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(read, arguments[0]) if arguments else None
+        for argument, following in itertools.zip_longest(arguments, arguments[1:]):
+            assert coming is not None
+            value = coming.result()
+            coming = reader.submit(read, following) if following is not None else None
+            yield argument, value

@@ -1,0 +1,66 @@
+"""From the labels that have grown to those of the image: trimmed, counted, numbered, written."""
+
+import json
+
+import numpy as np
+
+from embedseg_ops.data.writing import write_atomically
+from embedseg_ops.predict.blocks.grid import Box
+from embedseg_ops.predict.blocks.job import Job, version
+
+
+def add_sizes(job: Job, tables: list[tuple[object, ...]], key: str = "sizes") -> np.ndarray:
+    """Add up the pixels of each object over all blocks: int64 [K + 1]."""
+    sizes = np.zeros(len(job.folder.load("merged", "vectors.npy")), np.int64)
+    for name in tables:
+        table = job.folder.load_table(*name)
+        sizes[table["objects"]] += table[key]  # an object occurs once in a table
+    return sizes
+
+
+def count_trimmed(job: Job, block: int, after: int) -> None:
+    """Write how many pixels each object keeps in a block, after those near its boundary have gone."""
+    labels, objects = trimmed(job, block, after)
+    sizes = np.bincount(labels.ravel(), minlength=len(objects) + 1)[1:]
+    job.folder.save_table({"objects": objects, "sizes": sizes}, "trimmed", f"{block}.npz")
+
+
+def trimmed(job: Job, block: int, after: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a block's labels, trimmed, and the objects that they stand for: as `embedseg_ops.ops.trim` does."""
+    labels, objects = np.array(job.folder.load(*version(block, after))), job.objects(block, after)
+    if job.options.boundary_distance > 0:
+        sizes = job.folder.load("finished", "sizes.npy")[objects].astype(np.float64)
+        radii = np.sqrt(sizes / np.pi) if labels.ndim == 2 else np.cbrt(0.75 / np.pi * sizes)
+        limits = np.concatenate([[0], job.options.boundary_distance / radii])
+        distance = job.maps.distance(job.grid.box(block)).float().double().numpy()
+        labels[~(distance > limits[labels])] = 0
+    return labels, objects
+
+
+def number_objects(job: Job, sizes: np.ndarray) -> int:
+    """Write the final number of each object, 0 for those that are too small; return how many there are."""
+    stay = sizes >= max(job.options.min_object_size, 1)
+    stay[0] = False
+    numbers = np.where(stay, np.cumsum(stay), 0).astype(np.uint32)
+    job.folder.save(numbers, "finished", "numbers.npy")
+    count = int(np.count_nonzero(stay))
+    write_atomically(job.folder.file("finished", "summary.json"), json.dumps({"objects": count}).encode())
+    return count
+
+
+def write_block(job: Job, block: int, after: int) -> None:
+    """Write a block's labels where they belong, and say so."""
+    labels, objects = trimmed(job, block, after)
+    numbers = np.concatenate([np.zeros(1, np.uint32), job.folder.load("finished", "numbers.npy")[objects]])
+    box, values = job.grid.box(block), numbers[labels]
+    job.open_out()[box] = values
+    for opens in job.pyramid:
+        box, values = halved(box), values[..., ::2, ::2]
+        opens()[box] = values
+    job.folder.mark("written", f"{block}.done")
+
+
+def halved(box: Box) -> Box:
+    """Return the box of every second pixel along the last two axes; it begins at one that stays."""
+    *before, rows, columns = box
+    return (*before, *(slice(part.start // 2, (part.stop + 1) // 2) for part in (rows, columns)))

@@ -1,0 +1,159 @@
+"""Where an embedding and a distance map are read from, window by window."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from embedseg_ops.predict.blocks.grid import Box, extent, intersect, within
+from embedseg_ops.predict.tiles import Stretch, split_axis
+
+
+class Maps(Protocol):
+    """An embedding ``[D, *spatial]`` and a distance map ``[*spatial]``."""
+
+    def embedding(self, window: Box) -> Tensor:
+        """Return the embedding of a window, ``[D, *window]``."""
+
+    def distance(self, window: Box) -> Tensor:
+        """Return the distance map of a window, ``[*window]``."""
+
+
+@dataclass(frozen=True)
+class ArrayMaps:
+    """Two arrays that a network of the caller's has filled.
+
+    Args:
+        open_embedding: returns the array ``[D, *spatial]``.
+        open_distance: returns the array ``[*spatial]``.
+    """
+
+    open_embedding: Callable[[], Any]
+    open_distance: Callable[[], Any]
+
+    def embedding(self, window: Box) -> Tensor:
+        """Return the embedding of a window, ``[D, *window]``."""
+        return torch.from_numpy(np.array(self.open_embedding()[(slice(None), *window)]))
+
+    def distance(self, window: Box) -> Tensor:
+        """Return the distance map of a window, ``[*window]``."""
+        return torch.from_numpy(np.array(self.open_distance()[window]))
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """The tiles of an image that a network runs over, as `embedseg_ops.predict.tiles` lays them, in raster order.
+
+    Args:
+        axes: the stretches of each axis.
+    """
+
+    axes: tuple[tuple[Stretch, ...], ...]
+
+    @classmethod
+    def over(cls, shape: Sequence[int], tile: int, overlap: int, divisor: int) -> "TileGrid":
+        """Lay tiles over an image."""
+        return cls(tuple(tuple(split_axis(size, tile, overlap, divisor)) for size in shape))
+
+    def __len__(self) -> int:
+        return len(list(itertools.product(*self.axes)))
+
+    def tile(self, number: int) -> tuple[Stretch, ...]:
+        """Return one tile's stretches."""
+        return next(itertools.islice(itertools.product(*self.axes), number, None))
+
+    def kept(self, number: int) -> Box:
+        """Return the part of the image where a tile counts: its weights are above 0."""
+        return tuple(kept_part(stretch) for stretch in self.tile(number))
+
+
+def kept_part(stretch: Stretch) -> slice:
+    """Return where the weights of a stretch are above 0."""
+    inside = torch.nonzero(stretch.weights)
+    return slice(stretch.start + int(inside[0]), stretch.start + int(inside[-1]) + 1)
+
+
+@dataclass(frozen=True)
+class TileMaps:
+    """A network's outputs for the tiles of an image, a file each, blended where tiles overlap.
+
+    The sums are those of `embedseg_ops.predict.network.predict_network`, term by term, so the bits are, too.
+
+    Args:
+        folder: holds NUMBER.npy, float32 ``[D + 1, *kept part of the tile]``; the last channel is the distance map.
+        grid: the tiles.
+        dim: D.
+    """
+
+    folder: Path
+    grid: TileGrid
+    dim: int
+
+    def embedding(self, window: Box) -> Tensor:
+        """Return the embedding of a window, ``[D, *window]``."""
+        return torch.from_numpy(self._blend(window, slice(0, self.dim)))
+
+    def distance(self, window: Box) -> Tensor:
+        """Return the distance map of a window, ``[*window]``."""
+        return torch.from_numpy(self._blend(window, slice(self.dim, self.dim + 1))[0])
+
+    def write(self, number: int, outputs: np.ndarray) -> None:
+        """Write a tile's outputs ``[D + 1, *tile]``, of which the part that counts is kept."""
+        frame = tuple(slice(stretch.start, stretch.stop) for stretch in self.grid.tile(number))
+        kept = outputs[(slice(None), *within(self.grid.kept(number), frame))]
+        part = self.folder / f"{number}.part"
+        with open(part, "wb") as file:
+            np.save(file, np.ascontiguousarray(kept))
+        part.replace(self.file(number))
+
+    def file(self, number: int) -> Path:
+        """Return a tile's file."""
+        return self.folder / f"{number}.npy"
+
+    def _blend(self, window: Box, channels: slice) -> np.ndarray:
+        result = np.empty((channels.stop - channels.start, *extent(window)), np.float32)
+        spans = [_spans(axis, part) for axis, part in zip(self.grid.axes, window, strict=True)]
+        counts = [len(axis) for axis in self.grid.axes]
+        for cells in itertools.product(*spans):
+            box = tuple(part for part, _ in cells)
+            target = result[(slice(None), *within(box, window))]
+            tiles = list(itertools.product(*(members for _, members in cells)))
+            for i, places in enumerate(tiles):
+                number = int(np.ravel_multi_index(places, counts))
+                values = self._read(number, box, channels)
+                if len(tiles) == 1:
+                    target[...] = values  # its weight is 1
+                elif i == 0:
+                    np.multiply(values, self._weights(places, box), out=target)
+                else:
+                    target += values * self._weights(places, box)
+        return result
+
+    def _read(self, number: int, box: Box, channels: slice) -> np.ndarray:
+        outputs = np.load(self.file(number), mmap_mode="r")
+        return outputs[(channels, *within(box, self.grid.kept(number)))]
+
+    def _weights(self, places: Sequence[int], box: Box) -> np.ndarray:
+        weights = np.ones((), np.float32)
+        for axis, place, part in zip(self.grid.axes, places, box, strict=True):
+            stretch = axis[place]
+            own = stretch.weights[part.start - stretch.start : part.stop - stretch.start].numpy()
+            weights = weights[..., None] * own
+        return weights
+
+
+def _spans(axis: Sequence[Stretch], window: slice) -> list[tuple[slice, list[int]]]:
+    """Cut a window's axis where tiles begin and end to count: every part with the tiles that count there."""
+    parts = [kept_part(stretch) for stretch in axis]
+    inside = [intersect((part,), (window,))[0] for part in parts]
+    met = [(number, part) for number, part in enumerate(inside) if part.stop > part.start]
+    cuts = sorted({edge for _, part in met for edge in (part.start, part.stop)})
+    return [
+        (slice(first, last), [number for number, part in met if part.start <= first and last <= part.stop])
+        for first, last in itertools.pairwise(cuts)
+    ]

@@ -1,0 +1,88 @@
+"""The network over one tile of an image that stays where it is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from embedseg_ops.data.samples import stretch
+from embedseg_ops.model.files import load_model
+from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.predict.blocks.maps import TileMaps
+from embedseg_ops.predict.network import predict_tile
+
+
+@dataclass(frozen=True)
+class Planes:
+    """An image with a channel axis, whether or not it is stored with one.
+
+    Args:
+        opens: returns the array ``[*spatial]`` or ``[C, *spatial]``.
+        spatial_dims: 2 or 3.
+    """
+
+    opens: Callable[[], Any]
+    spatial_dims: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``[C, *spatial]``."""
+        shape = tuple(self.opens().shape)
+        return (1, *shape) if len(shape) == self.spatial_dims else shape
+
+    @property
+    def dtype(self) -> Any:
+        """The array's."""
+        return self.opens().dtype
+
+    def __getitem__(self, box: tuple[slice, ...]) -> np.ndarray:
+        """Read a box of ``[C, *spatial]``."""
+        array = self.opens()
+        if len(array.shape) == self.spatial_dims:
+            return np.asarray(array[box[1:]])[None]
+        return np.asarray(array[box])
+
+
+@dataclass(frozen=True)
+class Tiler:
+    """What the tasks of the network share.
+
+    Args:
+        image: the image.
+        low: becomes 0, for each channel.
+        high: becomes 1.
+        model: the file of the network.
+        device: where it runs.
+        maps: where its outputs go.
+    """
+
+    image: Planes
+    low: np.ndarray
+    high: np.ndarray
+    model: str
+    device: str
+    maps: TileMaps
+
+    def read(self, number: int) -> Tensor:
+        """Return a tile, normalised."""
+        box = tuple(slice(part.start, part.stop) for part in self.maps.grid.tile(number))
+        return stretch(self.image[(slice(None), *box)], self.low, self.high)
+
+    def predict(self, number: int, image: Tensor) -> None:
+        """Write the network's output for a tile."""
+        embedding, distance = predict_tile(image, network(self.model, self.device))
+        self.maps.write(number, torch.cat([embedding, distance[None]]).numpy())
+
+    def __call__(self, number: int) -> None:
+        """Read a tile, and write the network's output for it."""
+        self.predict(number, self.read(number))
+
+
+@lru_cache(maxsize=1)
+def network(path: str, device: str) -> EmbeddingModel:
+    """Return the network of a file; a worker reads it once."""
+    return load_model(path, device)[0]

@@ -1,0 +1,171 @@
+"""From an image of any size to labels, block by block."""
+
+import hashlib
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from embedseg_ops.model.devices import choose_device
+from embedseg_ops.model.files import load_model, save_model, shipped_model
+from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.predict.blocks.arrays import check_chunks, check_shared, handle, run_folder
+from embedseg_ops.predict.blocks.engine import read_ahead, run_tasks
+from embedseg_ops.predict.blocks.folder import Folder
+from embedseg_ops.predict.blocks.grid import Grid
+from embedseg_ops.predict.blocks.job import Job
+from embedseg_ops.predict.blocks.maps import TileGrid, TileMaps
+from embedseg_ops.predict.blocks.network import Planes, Tiler
+from embedseg_ops.predict.blocks.options import Options
+from embedseg_ops.predict.blocks.passes import Summary, finished, run_passes
+from embedseg_ops.predict.blocks.percentiles import image_percentiles
+from embedseg_ops.predict.blocks.postprocess_blocks import check_out, describe, scratch, sides
+from embedseg_ops.predict.blocks.sizes import HALOS, choose_core
+from embedseg_ops.predict.blocks.stores import open_labels
+from embedseg_ops.predict.network import tile_sizes
+from embedseg_ops.predict.scale import SAME
+from embedseg_ops.data.scale import enlargement
+
+
+def segment_blocks(
+    image: Any,
+    out: Any,
+    model: str | os.PathLike[str] | tuple[EmbeddingModel, Settings] | None = None,
+    *,
+    device: str | torch.device | None = None,
+    diameter: float | None = None,
+    tile: int | None = None,
+    overlap: int | None = None,
+    block: int | tuple[int, ...] | None = None,
+    halo: int | None = None,
+    memory: int | str = "4GiB",
+    client: Any = None,
+    resume: bool = True,
+    folder: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> Summary:
+    """Segment an image of any size: exactly what :func:`embedseg_ops.segment` gives for the whole image.
+
+    The network's outputs are kept in the run's folder, about 74 bytes a pixel with 16 dimensions, and read block by
+    block; see :func:`embedseg_ops.postprocess_blocks`. A run that was interrupted, by whatever, goes on where it was.
+
+    Args:
+        image: ``[*spatial]`` or ``[C, *spatial]``, any real dtype: a zarr, dask or NumPy array, a memmap, or the path
+            of a zarr array or a .npy file. Its percentiles are those of the whole, for integers of up to 16 bits from
+            a histogram, for others in a larger image from a sample of 2²⁴ pixels.
+        out: receives the labels ``[*spatial]``: an array of integers of the same kinds, or a path that ends with .zarr
+            (OME-Zarr 0.5, uint32, with a pyramid) or .npy (uint32), made if it is not there.
+        model: as of :func:`embedseg_ops.segment`.
+        device: where the network runs; None: CUDA where there is one, else the CPU.
+        diameter: as of :func:`embedseg_ops.segment`, for a model that has one; the image is not enlarged in blocks.
+        tile: see `predict_network`.
+        overlap: see `predict_network`.
+        block: see :func:`embedseg_ops.postprocess_blocks`, as the following.
+        halo: around a block.
+        memory: bytes of this process, or of each worker.
+        client: a `distributed.Client`.
+        resume: go on where an interrupted run stopped.
+        folder: keeps the run's files; None: ``out/.run`` in a .zarr, beside a .npy; one that is removed for an array.
+        progress: show a progress bar for each pass.
+
+    Returns:
+        how many objects, seeds, pieces of seeds that were merged, and rounds of growth there were.
+
+    Raises:
+        TypeError: an argument is no array.
+        ValueError: the image's axes or channels are not the model's or its values not finite, the image would have to
+            be enlarged, a size is wrong, or the folder holds another run.
+    """
+    where = next(model[0].parameters()).device if isinstance(model, tuple) else choose_device(device)
+    network, settings = model if isinstance(model, tuple) else load_model(model or shipped_model(), where)
+    check_diameter(diameter, settings)
+    opens = handle(image, "image")
+    planes = Planes(opens, settings.spatial_dims)
+    check_image(opens(), planes, settings)
+    shape = planes.shape[1:]
+    halo = HALOS[len(shape)] if halo is None else halo
+    core = sides(block, shape) or choose_core(shape, settings.dim, halo, memory)
+    tile, overlap = tile_sizes(len(shape), network.divisor, tile, overlap)
+    options = Options.of(settings.postprocess)
+    with scratch(run_folder(out, folder)) as path:
+        made = isinstance(out, str | os.PathLike) and Path(out).suffix in (".zarr", ".npy")
+        levels = open_labels(out, shape, core) if made else (handle(out, "out", "r+"),)
+        check_out(levels[0](), shape)
+        if client is not None:
+            check_shared(opens, "image")
+            check_shared(levels[0], "out")
+            check_chunks(levels[0](), core)
+        threads = min(client.nthreads().values()) if client is not None else torch.get_num_threads()
+        place = Folder(path)
+        run = describe(shape, core, halo, options) | {
+            "image": str(planes.dtype), "model": digest(network), "device": where.type, "tile": tile,
+            "overlap": overlap, "threads": threads,
+        }  # fmt: skip
+        place.start(run, resume)
+        if (summary := finished(place)) is not None:
+            return summary
+        if not place.has("model.safetensors"):
+            save_model(place.file("model.safetensors"), network, settings)
+        maps = TileMaps(place.file("tiles", "0").parent, TileGrid.over(shape, tile, overlap, network.divisor), settings.dim)
+        low, high = percentiles(place, planes, settings)
+        tiler = Tiler(planes, low, high, str(place.file("model.safetensors")), str(where), maps)
+        run_network(tiler, client, threads, progress)
+        job = Job(place, Grid(shape, core), halo, maps, options, levels[0], levels[1:])
+        return run_passes(job, client, threads, progress)
+
+
+def check_diameter(diameter: float | None, settings: Settings) -> None:
+    """Raise a ValueError where the image would have to be enlarged, or cannot be."""
+    if settings.diameter is None and diameter is not None:
+        raise ValueError("diameter is given, but this model has none of its own: it sees every image as it is")
+    if settings.diameter is not None and (diameter is None or enlargement(diameter, settings.diameter) >= SAME):
+        raise ValueError(
+            f"this model wants objects of {settings.diameter} pixels, and blocks are not enlarged: give the diameter= "
+            "of the image's objects, and enlarge the image before if they are smaller"
+        )
+
+
+def check_image(array: Any, planes: Planes, settings: Settings) -> None:
+    """Raise a ValueError unless the image has the model's axes and channels."""
+    if len(planes.shape) != settings.spatial_dims + 1 or planes.shape[0] != settings.channels:
+        axes = ["H", "W"] if settings.spatial_dims == 2 else ["D", "H", "W"]
+        expected = f"[{settings.channels}, {', '.join(axes)}]"
+        raise ValueError(f"image must be {expected} for this model, got shape {list(array.shape)}")
+
+
+def digest(network: EmbeddingModel) -> str:
+    """Return a hash of the weights."""
+    found = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        found.update(name.encode())
+        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
+def percentiles(folder: Folder, image: Planes, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """Return what becomes 0 and 1 in each channel; found once in a run."""
+    if not folder.has("percentiles.npz"):
+        low, high = image_percentiles(image, settings.percentiles)
+        folder.save_table({"low": low, "high": high}, "percentiles.npz")
+    table = folder.load_table("percentiles.npz")
+    return table["low"], table["high"]
+
+
+def run_network(tiler: Tiler, client: Any, threads: int, progress: bool) -> None:
+    """Write the network's outputs for every tile that has none."""
+    missing = [number for number in range(len(tiler.maps.grid)) if not tiler.maps.file(number).exists()]
+    if client is not None:
+        run_tasks(tiler, missing, "network", client, threads, progress)
+        return
+    coming = read_ahead(tiler.read, missing)
+    run_tasks(partial(_predict_next, tiler, coming), missing, "network", None, threads, progress)
+
+
+def _predict_next(tiler: Tiler, coming: Any, number: int) -> None:
+    following, image = next(coming)
+    assert following == number
+    tiler.predict(number, image)

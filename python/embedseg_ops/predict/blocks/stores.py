@@ -1,0 +1,77 @@
+"""The files that labels of any size go to: OME-Zarr 0.5 with a pyramid, or a .npy file."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embedseg_ops.predict.blocks.arrays import Stored, import_zarr
+from embedseg_ops.version import __version__
+
+CHUNK = {2: 512, 3: 128}
+SMALLEST = 1024  # no level of a pyramid is made of one whose plane is no larger
+DTYPE = "uint32"
+
+
+def open_labels(path: str | os.PathLike[str], shape: Sequence[int], core: Sequence[int]) -> tuple[Stored, ...]:
+    """Make the arrays for labels uint32 of a shape, unless they are there; return what opens each level.
+
+    Raises:
+        ValueError: the path ends neither with .zarr nor with .npy.
+    """
+    path = Path(path)
+    if path.suffix == ".zarr":
+        levels = count_levels(shape, core)
+        if not (path / "zarr.json").exists():
+            make_zarr(path, shape, core, levels)
+        return tuple(Stored(str(path / str(level)), "r+") for level in range(levels))
+    if path.suffix == ".npy":
+        if not path.exists():
+            np.lib.format.open_memmap(path, "w+", DTYPE, tuple(shape)).flush()
+        return (Stored(str(path), "r+"),)
+    raise ValueError(f"out must end with .zarr or .npy, got {path}")
+
+
+def count_levels(shape: Sequence[int], core: Sequence[int]) -> int:
+    """Return how many levels a pyramid has: while blocks have an even number of pixels, and planes are large."""
+    levels = 1
+    while max(shape[-2:]) > SMALLEST << (levels - 1) and all(side % (1 << levels) == 0 for side in core[-2:]):
+        levels += 1
+    return levels
+
+
+def make_zarr(path: Path, shape: Sequence[int], core: Sequence[int], levels: int) -> None:
+    """Make an OME-Zarr label image; a block is a shard of every level, so that no two blocks write to one file."""
+    zarr = import_zarr()
+    group = zarr.open_group(path, mode="a", zarr_format=3)
+    for level in range(levels):
+        shrink = [1] * (len(shape) - 2) + [1 << level] * 2
+        shard = [side // by for side, by in zip(core, shrink, strict=True)]
+        chunk = [CHUNK[len(shape)] if side % CHUNK[len(shape)] == 0 else side for side in shard]
+        group.create_array(
+            str(level), shape=[-(-size // by) for size, by in zip(shape, shrink, strict=True)], dtype=DTYPE,
+            chunks=chunk, shards=shard, dimension_names=list("zyx"[-len(shape) :]), overwrite=True,
+        )  # fmt: skip
+    group.attrs["ome"] = metadata(len(shape), levels)  # last: a group with it is whole
+
+
+def metadata(dims: int, levels: int) -> dict[str, Any]:
+    """Return what OME-Zarr 0.5 says of a label image."""
+    axes = [{"name": name, "type": "space"} for name in "zyx"[-dims:]]
+    datasets = [
+        {
+            "path": str(level),
+            "coordinateTransformations": [
+                {"type": "scale", "scale": [1.0] * (dims - 2) + [float(1 << level)] * 2},
+            ],
+        }
+        for level in range(levels)
+    ]
+    return {
+        "version": "0.5",
+        "multiscales": [{"name": "labels", "axes": axes, "datasets": datasets, "type": "nearest"}],
+        "image-label": {},
+        "creator": f"embedseg-ops {__version__}",
+    }

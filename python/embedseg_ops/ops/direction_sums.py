@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from embedseg_ops.ops.arguments import count_objects
+from embedseg_ops.ops.registration import fake_of
 from embedseg_ops.ops.vmap import fold_into_batch
 
 
@@ -37,7 +38,7 @@ def direction_sums(
     return sums, counts
 
 
-@torch.library.register_fake("embedseg_ops::direction_sums")
+@fake_of("direction_sums")
 def _(embedding: Tensor, labels: Tensor, num_objects: int, pixels: int) -> tuple[Tensor, Tensor]:
     batch, dim = embedding.shape[:2]
     sums = embedding.new_empty((batch, num_objects, dim), dtype=torch.int64)

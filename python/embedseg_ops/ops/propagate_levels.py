@@ -1,11 +1,11 @@
 """Growth of a few levels with means that are known: what goes on in a part of an image."""
 
-import operator
-
 import torch
 from torch import Tensor
 
-from embedseg_ops.ops.arguments import check_embedding, check_finite, check_integer, check_label_range, check_same_images
+from embedseg_ops.ops.arguments import check_embedding, check_integer, check_label_range, check_same_images
+from embedseg_ops.ops.numbers import check_finite, check_size
+from embedseg_ops.ops.registration import fake_of
 from embedseg_ops.ops.vmap import fold_into_batch
 
 ALL_LEVELS = 2**31 - 1
@@ -47,11 +47,12 @@ def propagate_levels(
             expected = [vectors.shape[0], vectors.shape[2]]
             raise ValueError(f"background_mean must be {expected}, got shape {list(background_mean.shape)}")
         vectors = torch.cat([background_mean.to(torch.float64)[:, None], vectors[:, 1:]], 1)
-    levels = check_levels(max_levels)
+    levels = ALL_LEVELS if max_levels is None else min(check_size(max_levels, "max_levels"), ALL_LEVELS)
+    max_distance = check_finite(max_distance, "max_distance")
+    start = labels.to(torch.int32).contiguous()
     grown, active = torch.ops.embedseg_ops.propagate_levels(
-        embedding.detach(), labels.to(torch.int32).contiguous(), vectors.contiguous(), check_finite(max_distance, "max_distance"),
-        background_mean is not None, levels,
-    )  # fmt: skip
+        embedding.detach(), start, vectors.contiguous(), max_distance, background_mean is not None, levels
+    )
     return grown, active
 
 
@@ -68,17 +69,7 @@ def check_means(means: Tensor, embedding: Tensor, largest: int) -> Tensor:
     return means.to(torch.float64)
 
 
-def check_levels(max_levels: int | None) -> int:
-    """Raise unless `max_levels` is None or a whole number of at least 1; return how many levels that is."""
-    if max_levels is None:
-        return ALL_LEVELS
-    levels = operator.index(max_levels)
-    if levels < 1:
-        raise ValueError(f"max_levels must be at least 1, got {max_levels}")
-    return min(levels, ALL_LEVELS)
-
-
-@torch.library.register_fake("embedseg_ops::propagate_levels")
+@fake_of("propagate_levels")
 def _(
     embedding: Tensor, labels: Tensor, vectors: Tensor, max_distance: float, competes: bool, max_levels: int
 ) -> tuple[Tensor, Tensor]:

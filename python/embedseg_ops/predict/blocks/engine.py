@@ -1,5 +1,6 @@
 """Tasks one after the other in this process, or on the workers of a dask client."""
 
+import importlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,12 +45,11 @@ def with_threads(task: Callable[[Any], None], threads: int, argument: Any) -> No
 
 def on_workers(task: Callable[[Any], None], arguments: Sequence[Any], client: Any) -> Iterator[None]:
     """Run a task on a client's workers; yield once for each that is done."""
-    from distributed import as_completed
-
+    distributed: Any = importlib.import_module("distributed")
     waiting = iter(arguments)
     workers = len(client.scheduler_info(n_workers=-1)["workers"])
     first = [client.submit(task, argument, pure=False) for argument in itertools.islice(waiting, 2 * max(workers, 1))]
-    running = as_completed(first)
+    running = distributed.as_completed(first)
     for future in running:
         future.result()
         for argument in itertools.islice(waiting, 1):

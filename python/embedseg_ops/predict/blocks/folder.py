@@ -36,7 +36,7 @@ class Folder:
             write_atomically(file, json.dumps(run, indent=1).encode())
             return
         if not resume:
-            raise ValueError(f"{self.path} holds a run already: remove the folder, or give resume=True to go on with it")
+            raise ValueError(f"{self.path} holds a run already: remove it, or give resume=True to go on")
         before = json.loads(file.read_text())
         now = json.loads(json.dumps(run))
         other = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))

@@ -26,6 +26,7 @@ class Grid:
         return tuple(math.ceil(size / side) for size, side in zip(self.shape, self.core, strict=True))
 
     def __len__(self) -> int:
+        """Return how many blocks there are."""
         return math.prod(self.counts)
 
     def place(self, block: int) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """Where an embedding and a distance map are read from, window by window."""
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,8 @@ class TileGrid:
         return cls(tuple(tuple(split_axis(size, tile, overlap, divisor)) for size in shape))
 
     def __len__(self) -> int:
-        return len(list(itertools.product(*self.axes)))
+        """Return how many tiles there are."""
+        return math.prod(map(len, self.axes))
 
     def tile(self, number: int) -> tuple[Stretch, ...]:
         """Return one tile's stretches."""
@@ -135,8 +137,8 @@ class TileMaps:
         return result
 
     def _read(self, number: int, box: Box, channels: slice) -> np.ndarray:
-        outputs = np.load(self.file(number), mmap_mode="r")
-        return outputs[(channels, *within(box, self.grid.kept(number)))]
+        outputs: np.ndarray = np.load(self.file(number), mmap_mode="r")
+        return np.asarray(outputs[(channels, *within(box, self.grid.kept(number)))])
 
     def _weights(self, places: Sequence[int], box: Box) -> np.ndarray:
         weights = np.ones((), np.float32)

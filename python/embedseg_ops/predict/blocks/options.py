@@ -26,7 +26,7 @@ class Options:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "Options":
         """Return the options given, and the defaults of the others; raise what `postprocess` raises."""
-        postprocess(torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1), **given)
+        postprocess(torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1), spatial_dims=2, **given)
         parameters = inspect.signature(postprocess).parameters
         return cls(**{name: given.get(name, parameters[name].default) for name in cls.__dataclass_fields__})
 

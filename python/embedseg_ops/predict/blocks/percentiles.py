@@ -37,18 +37,23 @@ def pieces(image: Any) -> Any:
 
 def histograms(image: Any) -> np.ndarray:
     """Return how often each value occurs, int64 ``[C, values]``, the smallest of the dtype first."""
-    dtype = np.dtype(image.dtype)
-    smallest, largest = (0, 1) if dtype == bool else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    counts = np.zeros((image.shape[0], int(largest) - int(smallest) + 1), np.int64)
+    smallest, largest = value_range(image.dtype)
+    counts = np.zeros((image.shape[0], largest - smallest + 1), np.int64)
     for _, piece in pieces(image):
         for channel, own in zip(piece, counts, strict=True):
             own += np.bincount(channel.ravel().astype(np.int64) - smallest, minlength=len(own))
     return counts
 
 
+def value_range(dtype: Any) -> tuple[int, int]:
+    """Return the smallest and the largest value of an integer dtype, or of bool."""
+    kind = np.dtype(dtype)
+    return (0, 1) if kind.kind == "b" else (int(np.iinfo(kind).min), int(np.iinfo(kind).max))
+
+
 def from_histogram(counts: np.ndarray, percentiles: tuple[float, float], dtype: Any) -> list[float]:
     """Return percentiles as `numpy.percentile` does, by linear interpolation between two values, to the bit."""
-    smallest = 0 if np.dtype(dtype) == bool else int(np.iinfo(dtype).min)
+    smallest, _ = value_range(dtype)
     ends = np.cumsum(counts)
     found = []
     for percentile in percentiles:

@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -124,16 +126,11 @@ def describe(shape: tuple[int, ...], core: tuple[int, ...], halo: int, options: 
     }  # fmt: skip
 
 
-class scratch:  # noqa: N801  # used as a function
-    """A folder that is there to stay, or without a path one that is removed afterwards."""
-
-    def __init__(self, path: Path | None):
-        self._temporary = tempfile.TemporaryDirectory(prefix="embedseg-ops-") if path is None else None
-        self._path = path
-
-    def __enter__(self) -> Path:
-        return Path(self._temporary.name) if self._temporary is not None else self._path  # type: ignore[return-value]
-
-    def __exit__(self, *_: object) -> None:
-        if self._temporary is not None:
-            self._temporary.cleanup()
+@contextmanager
+def scratch(path: Path | None) -> Iterator[Path]:
+    """Yield a folder that is there to stay, or without a path one that is removed afterwards."""
+    if path is not None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="embedseg-ops-") as temporary:
+        yield Path(temporary)

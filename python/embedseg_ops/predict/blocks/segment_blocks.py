@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from embedseg_ops.data.scale import enlargement
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model, save_model, shipped_model
 from embedseg_ops.model.networks import EmbeddingModel
@@ -28,7 +29,6 @@ from embedseg_ops.predict.blocks.sizes import HALOS, choose_core
 from embedseg_ops.predict.blocks.stores import open_labels
 from embedseg_ops.predict.network import tile_sizes
 from embedseg_ops.predict.scale import SAME
-from embedseg_ops.data.scale import enlargement
 
 
 def segment_blocks(
@@ -110,7 +110,9 @@ def segment_blocks(
             return summary
         if not place.has("model.safetensors"):
             save_model(place.file("model.safetensors"), network, settings)
-        maps = TileMaps(place.file("tiles", "0").parent, TileGrid.over(shape, tile, overlap, network.divisor), settings.dim)
+        maps = TileMaps(
+            place.file("tiles", "0").parent, TileGrid.over(shape, tile, overlap, network.divisor), settings.dim
+        )
         low, high = percentiles(place, planes, settings)
         tiler = Tiler(planes, low, high, str(place.file("model.safetensors")), str(where), maps)
         run_network(tiler, client, threads, progress)

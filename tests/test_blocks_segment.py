@@ -1,0 +1,211 @@
+"""An image block by block: the network, the percentiles, the stores, and what a kill leaves behind."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from embedseg_ops import segment, segment_blocks
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.predict.blocks import folder
+from embedseg_ops.predict.blocks.grid import Grid
+from embedseg_ops.predict.blocks.maps import TileGrid, TileMaps
+from embedseg_ops.predict.blocks.percentiles import image_percentiles
+from embedseg_ops.predict.blocks.seeds import first_pixels
+from embedseg_ops.predict.blocks.sizes import choose_core, read_bytes
+from embedseg_ops.predict.tiles import tiles
+
+
+def small_model(spatial_dims=2, channels=1):
+    """A network that has learned nothing, with thresholds that split its outputs."""
+    torch.manual_seed(3)
+    architecture = Settings(channels, dim=4, filters=4, spatial_dims=spatial_dims)
+    network = architecture.build().eval()
+    with torch.inference_mode():
+        network.head.distance.bias.fill_(50.0)
+        distance = network(torch.rand(1, channels, *[32] * spatial_dims))[1]
+    low, high = (float(distance.quantile(share)) for share in (0.2, 0.8))
+    options = {"seed_threshold": high, "seed_smoothing": 1.0, "background_threshold": low, "max_distance": 0.9}
+    return network, dataclasses.replace(architecture, postprocess=options)
+
+
+def image_of(shape, dtype=np.uint16, seed=0):
+    smooth = np.random.default_rng(seed).random(shape)
+    for axis in range(len(shape)):
+        smooth = smooth + np.roll(smooth, 1, axis) + np.roll(smooth, -1, axis)
+    return (smooth / smooth.max() * 250).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
+@pytest.mark.parametrize(
+    ("shape", "tile", "overlap"), [((61, 90), 40, 16), ((2, 40, 33), 32, 8), ((20, 26, 30), 16, 8), ((30, 20), 64, 16)]
+)
+def test_equals_segment(shape, tile, overlap, dtype):
+    dims = 2 if len(shape) == 2 or shape[0] == 2 else 3
+    model = small_model(dims, 2 if shape[0] == 2 else 1)
+    image = image_of(shape, dtype)
+    expected = segment(image, model, tile=tile, overlap=overlap)
+    assert expected.max() >= 2
+    out = np.zeros(expected.shape, np.uint32)
+    segment_blocks(image, out, model, tile=tile, overlap=overlap, block=16, halo=4, progress=False)
+    np.testing.assert_array_equal(out, expected)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 70), st.integers(1, 50), st.integers(8, 40), st.integers(0, 30), st.integers(0, 99))
+def test_tiles_are_blended_as_in_one_piece(tmp_path_factory, height, width, tile, overlap, seed):
+    overlap = min(overlap, tile - 8)
+    maps = TileMaps(tmp_path_factory.mktemp("tiles"), TileGrid.over((height, width), tile, overlap, 8), 2)
+    random = np.random.default_rng(seed)
+    whole = torch.zeros(3, height, width)
+    for number, (inside, weights) in enumerate(tiles((height, width), tile, overlap, 8)):
+        outputs = random.random((3, *weights.shape), np.float32)
+        whole[(slice(None), *inside)] += torch.from_numpy(outputs) * weights
+        maps.write(number, outputs)
+    top, left = random.integers(0, height), random.integers(0, width)
+    window = (slice(top, random.integers(top, height) + 1), slice(left, random.integers(left, width) + 1))
+    assert torch.equal(maps.embedding(window), whole[(slice(2), *window)])
+    assert torch.equal(maps.distance(window), whole[(2, *window)])
+
+
+@given(
+    st.sampled_from([np.uint8, np.int8, np.uint16, np.int16, np.float32, np.float64, np.int32]),
+    st.integers(1, 60), st.integers(0, 1000), st.tuples(st.floats(0, 100), st.floats(0, 100)),
+)  # fmt: skip
+def test_percentiles_are_numpys(dtype, size, seed, wanted):
+    image = np.random.default_rng(seed).normal(0, 60, (2, size, 3)).astype(np.int8).astype(dtype)
+    low, high = image_percentiles(image, wanted)
+    expected = np.percentile(image, wanted, axis=(1, 2), keepdims=True)
+    np.testing.assert_array_equal(low, expected[0])
+    np.testing.assert_array_equal(high, expected[1])
+
+
+def test_values_that_are_not_finite_are_refused():
+    image = np.ones((20, 20), np.float32)
+    image[3, 4:7] = np.nan
+    with pytest.raises(ValueError, match="3 or more values that are not finite"):
+        segment_blocks(image, np.zeros((20, 20), np.uint32), small_model(), block=16, progress=False)
+
+
+def test_a_npy_file_is_made(tmp_path):
+    image = image_of((40, 50))
+    np.save(tmp_path / "image.npy", image)
+    segment_blocks(tmp_path / "image.npy", tmp_path / "labels.npy", small_model(), block=16, progress=False)
+    labels = np.load(tmp_path / "labels.npy")
+    assert labels.dtype == np.uint32
+    np.testing.assert_array_equal(labels, segment(image, small_model()))
+
+
+def test_ome_zarr_with_a_pyramid_of_nearest_pixels(tmp_path):
+    zarr = pytest.importorskip("zarr", minversion="3.1")
+    image = np.kron(image_of((50, 61)), np.ones((24, 24), np.uint16))
+    array = zarr.create_array(tmp_path / "image.zarr", shape=image.shape, dtype=image.dtype, chunks=(256, 256))
+    array[:] = image
+    segment_blocks(tmp_path / "image.zarr", tmp_path / "labels.zarr", small_model(), block=512, progress=False)
+    group = zarr.open_group(tmp_path / "labels.zarr", mode="r")
+    said = group.attrs["ome"]
+    assert said["version"] == "0.5"
+    assert "image-label" in said
+    names = [level["path"] for level in said["multiscales"][0]["datasets"]]
+    assert names == ["0", "1"]
+    labels = group["0"][:]
+    np.testing.assert_array_equal(labels, segment(image, small_model()))
+    np.testing.assert_array_equal(group["1"][:], labels[::2, ::2])
+    assert group["0"].dtype == np.uint32
+    assert group["0"].shards == (512, 512)
+    assert (tmp_path / "labels.zarr" / ".run" / "summary.json").exists()
+
+
+WRITERS = [(folder.Folder, "save"), (folder.Folder, "save_table"), (folder.Folder, "mark"), (TileMaps, "write")]
+
+
+class Killed(BaseException):
+    """Nothing catches it, and nothing is tidied up: what a kill does to the files."""
+
+
+def test_killed_after_every_few_files_and_started_again(tmp_path, monkeypatch):
+    left = 0
+
+    def dying(write):
+        def write_and_die(*arguments):
+            nonlocal left
+            write(*arguments)
+            left -= 1
+            if left == 0:
+                raise Killed
+
+        return write_and_die
+
+    for owner, name in WRITERS:
+        monkeypatch.setattr(owner, name, dying(getattr(owner, name)))
+    kills = 0
+    while True:
+        left = 5
+        try:
+            segment_blocks(
+                image_of((60, 50)), tmp_path / "labels.npy", small_model(), tile=40, overlap=16, block=30, halo=4,
+                progress=False,
+            )  # fmt: skip
+            break
+        except Killed:
+            kills += 1
+    assert kills > 5
+    expected = segment(image_of((60, 50)), small_model(), tile=40, overlap=16)
+    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), expected)
+
+
+CHILD = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from test_blocks_segment import image_of, small_model
+from embedseg_ops import segment_blocks
+from embedseg_ops.predict.blocks import growth
+if sys.argv[3] == "die":
+    growth.blocks_to_wake = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+segment_blocks(image_of((60, 50)), sys.argv[2], small_model(), block=30, progress=False)
+"""
+
+
+def test_sigkill_and_the_same_bits(tmp_path):
+    for what, code in (("die", -signal.SIGKILL), ("live", 0)):
+        arguments = [CHILD, str(Path(__file__).parent), str(tmp_path / "labels.npy"), what]
+        done = subprocess.run([sys.executable, "-c", *arguments], capture_output=True, text=True, env=os.environ)
+        assert done.returncode == code, done.stderr
+    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), segment(image_of((60, 50)), small_model()))
+
+
+def test_more_than_two_to_the_31_pixels_are_counted_right():
+    grid = Grid((70_000, 50_000), (2048, 2048))
+    assert len(grid) == 35 * 25
+    last = len(grid) - 1
+    assert grid.box(last) == (slice(69632, 70000), slice(49152, 50000))
+    assert grid.over(grid.box(last, 64)) == [last - 26, last - 25, last - 1, last]
+
+
+def test_first_pixels_beyond_2_to_the_31():
+    side = 1 << 17
+    grid = Grid((side, side), (8, 8))
+    job = SimpleNamespace(grid=grid)
+    block = grid.number(((side - 8) // 8, 3))
+    labels = np.zeros((8, 8), np.int32)
+    labels[1, 5], labels[2, 5], labels[7, 7] = 2, 2, 1
+    assert first_pixels(labels, job, block).tolist() == [(side - 1) * side + 31, (side - 7) * side + 29]
+
+
+def test_memory_decides_the_size_of_a_block():
+    assert read_bytes("4GiB") == 4 << 30
+    assert read_bytes("1.5 GB") == 1_500_000_000
+    assert read_bytes(17) == 17
+    assert choose_core((100_000, 100_000), 16, 64, "4GiB") == (4096, 4096)
+    assert choose_core((100_000, 100_000), 16, 64, "1GiB") == (2048, 2048)
+    assert choose_core((600, 1100), 16, 64, "4GiB") == (1024, 1536)
+    assert choose_core((900, 900, 900), 16, 16, "2GiB") == (192, 192, 192)

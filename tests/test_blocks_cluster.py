@@ -1,0 +1,63 @@
+"""Blocks on the workers of a dask client."""
+
+import importlib.util
+import warnings
+
+import numpy as np
+import pytest
+from test_blocks_segment import image_of, small_model
+
+from embedseg_ops import postprocess_blocks, segment, segment_blocks
+
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="distributed is needed"),
+    pytest.mark.filterwarnings("ignore"),  # dask's own
+]
+
+
+@pytest.fixture(scope="module")
+def client():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from distributed import Client, LocalCluster
+
+        with (
+            LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+
+
+def test_workers_give_the_labels_of_one_process_and_a_dead_one_changes_nothing(client, tmp_path):
+    import os
+    import signal
+
+    np.save(tmp_path / "image.npy", image_of((90, 80)))
+    model = small_model()
+    victim = next(iter(client.run(os.getpid).values()))
+    os.kill(victim, signal.SIGKILL)
+    summary = segment_blocks(
+        tmp_path / "image.npy", tmp_path / "labels.npy", model, tile=40, overlap=16, block=30, halo=4, client=client,
+        progress=False,
+    )  # fmt: skip
+    segment_blocks(tmp_path / "image.npy", tmp_path / "alone.npy", model, tile=40, overlap=16, block=90, progress=False)
+    labels = np.load(tmp_path / "labels.npy")
+    assert summary.objects == labels.max()
+    np.testing.assert_array_equal(labels, np.load(tmp_path / "alone.npy"))
+    np.testing.assert_array_equal(labels, segment(image_of((90, 80)), model, tile=40, overlap=16))
+
+
+def test_arrays_that_workers_do_not_see_are_refused(client, tmp_path):
+    maps = np.zeros((2, 8, 8), np.float32), np.zeros((8, 8), np.float32)
+    with pytest.raises(ValueError, match="embedding is in this process's memory"):
+        postprocess_blocks(*maps, np.zeros((8, 8), np.uint32), block=4, client=client, folder=tmp_path)
+
+
+def test_stores_whose_pieces_two_blocks_share_are_refused(client, tmp_path):
+    zarr = pytest.importorskip("zarr", minversion="3.1")
+    np.save(tmp_path / "image.npy", image_of((40, 40)))
+    out = zarr.create_array(tmp_path / "out.zarr", shape=(40, 40), dtype="uint32", chunks=(16, 16))
+    with pytest.raises(ValueError, match=r"stored in pieces of \[16, 16\], and blocks of \[20, 20\] cut"):
+        segment_blocks(
+            tmp_path / "image.npy", out, small_model(), block=20, client=client, folder=tmp_path / "run", progress=False
+        )

@@ -57,10 +57,17 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
         raise ValueError(f"model file {path} is not a readable safetensors file: {error}") from error
     if metadata.get("format") != FORMAT:
         raise ValueError(f"model file {path} has format {metadata.get('format')!r}, expected {FORMAT!r}")
-    settings = Settings.from_json(metadata["settings"])
-    model = settings.build()
     try:
-        model.load_state_dict(tensors)
+        settings = Settings.from_json(metadata["settings"])
+        with torch.device("meta"):  # whatever size the settings ask for, nothing is allocated
+            model = settings.build()
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, AssertionError) as error:
+        raise ValueError(f"model file {path} has wrong settings: {error!r}") from error
+    try:
+        model.load_state_dict(
+            {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()},
+            assign=True,
+        )
     except RuntimeError as error:
         raise ValueError(f"model file {path} does not fit its settings: {error}") from error
     return model.to(device).eval(), settings

@@ -7,8 +7,6 @@ from PIL import Image
 from samples import cells
 
 from embedseg_ops.command.main import main
-from embedseg_ops.command.predict import find_images
-from embedseg_ops.data.errors import DataError
 from embedseg_ops.model.files import load_model
 
 
@@ -33,7 +31,7 @@ def test_train_and_predict(data, tmp_path, capsys):
     assert load_model(tmp_path / "tuned" / "last.safetensors")[1].foreground
     out = tmp_path / "labels"
     assert main(["predict", str(data / "train" / "images"), "--model", model, "--out", str(out)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["0.tif", "1.tif", "2.tif", "overlays"]
+    assert sorted(path.name for path in out.iterdir()) == ["0.tif", "1.tif", "2.tif", "overlays", "records"]
     assert np.asarray(Image.open(out / "overlays" / "0.png")).shape == (40, 48, 3)
     labels = tifffile.imread(out / "0.tif")
     assert (labels.shape, labels.dtype) == ((40, 48), np.uint16)
@@ -42,12 +40,3 @@ def test_train_and_predict(data, tmp_path, capsys):
 def test_wrong_files_are_said_in_one_line(tmp_path, capsys):
     assert main(["train", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err.endswith("train: no such folder\n")
-
-
-def test_names_of_images(data, tmp_path):
-    folder = data / "train" / "images"
-    assert find_images([str(folder / "[01].tif"), str(folder)]) == [folder / f"{number}.tif" for number in range(3)]
-    with pytest.raises(DataError, match="nothing: no image there"):
-        find_images([str(tmp_path / "nothing")])
-    with pytest.raises(DataError, match="its labels would overwrite those of"):
-        find_images([str(folder), str(data / "train" / "labels")])

@@ -14,7 +14,7 @@ from embedseg_ops.command.main import main
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.evaluate.figures import MATCHED, MISSED
 from embedseg_ops.evaluate.report import html_report
-from embedseg_ops.evaluate.summary import read_pairs, summarize, table
+from embedseg_ops.evaluate.summary import find_pairs, read_pair, summarize, table
 
 
 def write(folder, name, labels):
@@ -76,14 +76,14 @@ def test_the_report_shows_a_volumes_middle_plane():
 
 def test_folders_that_do_not_match_are_named(tmp_path):
     with pytest.raises(DataError, match="truth: no such folder"):
-        read_pairs(tmp_path / "truth", tmp_path / "prediction")
+        find_pairs(tmp_path / "truth", tmp_path / "prediction")
     (tmp_path / "truth").mkdir()
     (tmp_path / "prediction").mkdir()
     with pytest.raises(DataError, match="truth: no label map in it"):
-        read_pairs(tmp_path / "truth", tmp_path / "prediction")
+        find_pairs(tmp_path / "truth", tmp_path / "prediction")
     write(tmp_path / "truth", "a.tif", np.zeros((4, 5), np.uint8))
     with pytest.raises(DataError, match=r"a\.tif: no labels of this name in .*prediction"):
-        read_pairs(tmp_path / "truth", tmp_path / "prediction")
+        find_pairs(tmp_path / "truth", tmp_path / "prediction")
     write(tmp_path / "prediction", "a.tif", np.zeros((4, 4), np.uint8))
     with pytest.raises(DataError, match=r"a\.tif: size \(4, 4\), but .*a\.tif has size \(4, 5\)"):
-        read_pairs(tmp_path / "truth", tmp_path / "prediction")
+        read_pair(*find_pairs(tmp_path / "truth", tmp_path / "prediction"))

@@ -9,9 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from embedseg_ops.command import values
+from embedseg_ops.command.outputs import check_outputs
+from embedseg_ops.command.records import Record, file_hash, made_from
+from embedseg_ops.command.speech import one_line
 from embedseg_ops.data.images import read_image
 from embedseg_ops.data.labels import read_labels
 from embedseg_ops.data.samples import normalize
+from embedseg_ops.data.writing import atomic_path
 from embedseg_ops.evaluate import figures
 from embedseg_ops.evaluate.metrics import average_precision
 from embedseg_ops.export.tiff import write_labels
@@ -67,38 +72,53 @@ def demonstrate(image: Path, truth: Path, model: tuple[EmbeddingModel, Settings]
     return Demonstration(pixels, read_labels(truth), embedding[0].numpy(), distance[0].numpy(), labels.numpy())
 
 
-def write_pictures(shown: Demonstration, folder: Path) -> None:
-    """Write ``overlay.png``, the objects on the image, and ``steps.png``, the way there."""
+def write_pictures(shown: Demonstration, overlay: Path, steps: Path) -> None:
+    """Draw the objects on the image, and the way there."""
     image = figures.drawable(shown.image)
-    Image.fromarray(figures.overlay(image, shown.labels, scale=2)).save(folder / "overlay.png")
-    steps = {
+    pictures = {
         "image": figures.overlay(image, np.zeros_like(shown.labels)),
         "embedding": figures.embedding_rgb(shown.embedding),
         "distance map": figures.distance_heat(shown.distance),
         "objects": figures.colour_labels(shown.labels),
         "matched, missed, false": figures.matches(shown.truth, shown.labels, image),
     }
-    Image.fromarray(figures.panels(list(steps.values()), list(steps))).save(folder / "steps.png")
+    drawn = {
+        overlay: figures.overlay(image, shown.labels, scale=2),
+        steps: figures.panels(list(pictures.values()), list(pictures)),
+    }
+    for path, picture in drawn.items():
+        with atomic_path(path) as part:
+            Image.fromarray(picture).save(part, "png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of ``demo``."""
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for labels and pictures (%(default)s)")
-    parser.add_argument("--model", help="model file; without, the one that comes with the package")
-    parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
+    parser.add_argument("--model", type=Path, help="model file; without, the one that comes with the package")
+    parser.add_argument("--device", type=values.device, help="cpu, cuda, cuda:N or mps; CUDA where there is one")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that something else wrote")
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
     """Run ``embedseg-ops demo``."""
     image, truth = find_files()
+    model_file = options.model or Path(shipped_model())
+    outputs = [options.out / name for name in ("labels.tif", "overlay.png", "steps.png")]
+    record = Record(options.out / "record.json")
+    ours = [*record.ours(), *([record.path] if record.known else [])]
+    check_outputs([*outputs, record.path], [image, truth, model_file], options.out, ours, options.overwrite)
     device = choose_device(options.device)
-    model = load_model(options.model or shipped_model(), device)
+    model = load_model(model_file, device)
     print(f"segmenting {image} on device {device}", file=sys.stderr)
     shown = demonstrate(image, truth, model)
     options.out.mkdir(parents=True, exist_ok=True)
-    write_labels(options.out / "labels.tif", shown.labels)
-    write_pictures(shown, options.out)
+    made = made_from(image, file_hash(model_file), {})
+    record.begin(made, outputs)
+    write_labels(outputs[0], shown.labels)
+    write_pictures(shown, *outputs[1:])
+    record.finish(made, outputs, int(shown.labels.max()))
     precision = average_precision(shown.truth, shown.labels)
     print(f"{shown.labels.max()} nuclei found, {len(np.unique(shown.truth)) - 1} there")
     print(f"AP at IoU 0.5: {precision.values[0]:.3f}; mean AP 0.5…0.9: {precision.mean:.3f}")
-    print(f"written: {options.out}/labels.tif, overlay.png, steps.png")
+    print(f"written: {one_line(options.out)}/labels.tif, overlay.png, steps.png")
+    return 0

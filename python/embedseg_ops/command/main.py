@@ -1,36 +1,73 @@
 """The command line: ``embedseg-ops demo | train | predict | evaluate``."""
 
 import argparse
+import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from embedseg_ops.command import demo, evaluate, predict, train
+from embedseg_ops.command.batch import ENDS_ALL
+from embedseg_ops.command.config import with_configuration
+from embedseg_ops.command.speech import is_out_of_memory, one_line, reason, say, warnings_in_one_line
 from embedseg_ops.library import build_info
 from embedseg_ops.version import __version__
 
 COMMANDS = {"demo": demo, "train": train, "predict": predict, "evaluate": evaluate}
+STATUS = (
+    "Exit status: 0 all done; 1 some files failed, or the work could not be finished; 2 wrong options, files or "
+    "devices, and nothing was done; 130 interrupted. Every error is one line."
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, and does not guess at shortened options."""
+
+    def __init__(self, **options: Any):
+        super().__init__(**options, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with exit status 2."""
+        self.exit(2, f"{self.prog}: {one_line(message)}; see {self.prog} --help\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0, or 2 for wrong files, options or devices, said in one line."""
-    options = make_parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], None] = options.run
+    """Run a command; return the exit status (see `STATUS`)."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parser = make_parser()
+    debug = "--debug" in given
     try:
-        run(options)
-    except (ValueError, FileNotFoundError) as error:
-        print(f"embedseg-ops: {error}", file=sys.stderr)
-        return 2
-    return 0
+        if given[:1] == ["train"]:
+            given = ["train", *with_configuration(given[1:], train.add_arguments)]
+        options = parser.parse_args(given)
+        run: Callable[[argparse.Namespace], int] = options.run
+        with warnings_in_one_line():
+            return run(options)
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on from here")
+        return 130
+    except BrokenPipeError:  # such as of `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        say(reason(error))
+        is_wrong = isinstance(error, ValueError | ImportError | OSError) and not is_out_of_memory(error)
+        is_full = isinstance(error, OSError) and error.errno in ENDS_ALL
+        return 2 if is_wrong and not is_full else 1
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; every command's module says its help and its options."""
-    parser = argparse.ArgumentParser(prog="embedseg-ops", description="Instance segmentation with pixel embeddings.")
+    parser = Parser(prog="embedseg-ops", description="Instance segmentation with pixel embeddings.", epilog=STATUS)
     parser.add_argument("--version", action="version", version=version())
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
-        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP, epilog=STATUS)
         module.add_arguments(command)
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
         command.set_defaults(run=module.run)
     return parser
 

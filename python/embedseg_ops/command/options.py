@@ -1,4 +1,4 @@
-"""Command-line options made from dataclasses: their names, types, defaults and help are written there alone."""
+"""Command-line options made from dataclasses and functions: names, types, defaults and help are written there alone."""
 
 import argparse
 import dataclasses
@@ -7,13 +7,18 @@ import json
 import re
 import types
 import typing
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
+
+from embedseg_ops.command.values import number, whole
 
 Made = TypeVar("Made")
 
 
-def add_options(parser: argparse._ActionsContainer, cls: type, skip: Collection[str] = (), prefix: str = "") -> None:
+def add_options(
+    parser: argparse._ActionsContainer, cls: type, skip: Collection[str] = (), prefix: str = "",
+    ranges: Mapping[str, Callable[[str], Any]] | None = None,
+) -> None:  # fmt: skip
     """Give a parser one option for each field of a dataclass; the help is what its docstring says of the field.
 
     ``learning_rate`` becomes ``--learning-rate``. A truth value becomes ``--NAME`` and ``--no-NAME``; a field that may
@@ -25,6 +30,8 @@ def add_options(parser: argparse._ActionsContainer, cls: type, skip: Collection[
         cls: a dataclass whose fields have defaults and whose docstring has an ``Args:`` section.
         skip: fields without an option.
         prefix: before every name, as Python spells it.
+        ranges: readers of fields that take less than their type. Without one, whole numbers are from 1 (from 0 where
+            that is the default), others finite and not negative.
     """
     help_of = argument_help(cls)
     for field in dataclasses.fields(cls):
@@ -40,9 +47,36 @@ def add_options(parser: argparse._ActionsContainer, cls: type, skip: Collection[
             default = default_of(field)
             shown = json.dumps(default) if isinstance(default, dict | tuple) else default
             text = f"{help_of[field.name]} (default: {shown})".replace("%", "%%")
-            parser.add_argument(
-                spelled(name), default=default, help=text, **how_to_read(wanted, may_be_none(cls, field.name))
-            )
+            reading = how_to_read(in_range(wanted, default), may_be_none(cls, field.name))
+            if ranges and field.name in ranges:
+                reading = {**reading, "type": ranges[field.name]}
+            parser.add_argument(spelled(name), default=default, help=text, **reading)
+
+
+def add_parameters(
+    parser: argparse._ActionsContainer, function: Callable[..., Any], keywords: type, default: str,
+    aliases: Mapping[str, str],
+) -> None:  # fmt: skip
+    """Give a parser one option for each keyword of a function; what is not given is not in the namespace.
+
+    Args:
+        parser: receives the options.
+        function: its docstring says what each keyword is.
+        keywords: a TypedDict of names and types.
+        default: what holds without the option, in words.
+        aliases: second names of options.
+    """
+    help_of = argument_help(function)
+    for name in typing.get_type_hints(keywords):
+        names = [spelled(name), *([aliases[name]] if name in aliases else [])]
+        reading = how_to_read(field_type(keywords, name), may_be_none(keywords, name))
+        text = f"{help_of[name]} (default: {default})".replace("%", "%%")
+        parser.add_argument(*names, dest=name, default=argparse.SUPPRESS, help=text, **reading)
+
+
+def given_parameters(options: argparse.Namespace, keywords: type) -> dict[str, Any]:
+    """Return the keywords that were given as options of :func:`add_parameters`."""
+    return {name: getattr(options, name) for name in typing.get_type_hints(keywords) if hasattr(options, name)}
 
 
 def make(cls: type[Made], given: dict[str, Any], prefix: str = "") -> Made:
@@ -59,7 +93,7 @@ def make(cls: type[Made], given: dict[str, Any], prefix: str = "") -> Made:
     return cls(**values)
 
 
-def argument_help(cls: type) -> dict[str, str]:
+def argument_help(cls: Callable[..., Any]) -> dict[str, str]:
     """Return what the ``Args:`` section of a docstring says of each argument, in one line each."""
     section = inspect.getdoc(cls).partition("Args:\n")[2].partition("\n\n")[0]  # type: ignore[union-attr]
     entries = re.split(r"^    (\w+): ", section, flags=re.MULTILINE)[1:]
@@ -94,6 +128,13 @@ def is_union(kind: Any) -> bool:
 def default_of(field: "dataclasses.Field[Any]") -> Any:
     """Return the default of a dataclass's field."""
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def in_range(wanted: Any, default: Any) -> Any:
+    """Return a reader of the numbers that make sense for nearly every option; other types as they are."""
+    if wanted is int:
+        return whole(0 if default == 0 else 1)
+    return number() if wanted is float else wanted
 
 
 def how_to_read(wanted: Any, optional: bool) -> dict[str, Any]:

@@ -1,69 +1,159 @@
-"""``embedseg-ops predict``: labels and pictures for images."""
+"""``embedseg-ops predict``: labels, pictures and tables of images."""
 
 import argparse
-import glob
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
 from tqdm import tqdm
 
+from embedseg_ops.command import values
+from embedseg_ops.command.batch import Batch
+from embedseg_ops.command.jobs import CHOICE, Job, plan
+from embedseg_ops.command.options import add_parameters, given_parameters
+from embedseg_ops.command.speech import one_line, say
+from embedseg_ops.command.writers import WRITERS, Result
 from embedseg_ops.data.errors import DataError
-from embedseg_ops.data.folders import find_files
-from embedseg_ops.data.images import read_image
-from embedseg_ops.export.overlay import write_overlay
-from embedseg_ops.export.tiff import write_labels
+from embedseg_ops.data.images import ImageFile, read
+from embedseg_ops.export.overlay import GAMMA
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.ops.options import PostprocessOptions
+from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.predict.memory import memory_free, memory_needed
 from embedseg_ops.predict.segment import segment
 
 HELP = "segment images with a model"
+ALIASES = {"seed_threshold": "--threshold", "min_object_size": "--min-size"}
+Model = tuple[EmbeddingModel, Settings]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of ``predict``."""
     parser.add_argument("images", nargs="+", help="image files, folders of them, or patterns such as 'scans/*.tif'")
-    parser.add_argument("--model", help="model file; without, the one that comes with the package")
+    parser.add_argument("--model", type=Path, help="model file; without, the one that comes with the package")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the outputs; folders in it as in the input")
+    parser.add_argument("--device", type=values.device, help="cpu, cuda, cuda:N or mps; CUDA where there is one")
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder for the labels, NAME.tif, and pictures, overlays/NAME.png"
+        "--recursive", action=argparse.BooleanOptionalAction, default=True, help="look into folders in folders"
     )
+    kinds = "; ".join(f"{name}: {writer.help}" for name, writer in WRITERS.items())
     parser.add_argument(
-        "--diameter", type=float, help="of the objects, in pixels, for a model that has one; estimated if not given"
-    )
-    parser.add_argument("--tile", type=int, help="largest side of a tile, in pixels")
-    parser.add_argument("--overlap", type=int, help="of neighbouring tiles, in pixels")
-    parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
+        "--write", type=values.words(WRITERS), default=["labels", "overlay"], metavar="KIND,KIND",
+        help=f"what to write (default: labels,overlay). {kinds}",
+    )  # fmt: skip
+    parser.add_argument("--no-overlay", action="store_true", help="write no overlay")
+    parser.add_argument("--ids", action="store_true", help="write the objects' ids onto the overlay")
+    parser.add_argument(
+        "--gamma", type=values.number(above=True), default=GAMMA,
+        help="of the overlay: below 1 lightens what is dim (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="replace files that something else wrote")
+    parser.add_argument("--redo", action="store_true", help="do again what an earlier run has done with these options")
+    reading = parser.add_argument_group("what is read")
+    reading.add_argument("--channel", help="take this channel alone: its number, from 0, or its name")
+    reading.add_argument("--z", type=values.plane, help="plane of a volume for a 2D model: a number from 0, or all")
+    reading.add_argument("--time", type=values.plane, help="time point: a number from 0, or all")
+    network = parser.add_argument_group("the network")
+    network.add_argument(
+        "--diameter", type=values.number(above=True),
+        help="of the objects, in pixels, for a model that has one; estimated if not given",
+    )  # fmt: skip
+    network.add_argument("--tile", type=values.whole(1), help="largest side of a tile, in pixels")
+    network.add_argument("--overlap", type=values.whole(0), help="of neighbouring tiles, in pixels")
+    group = parser.add_argument_group("postprocessing")
+    add_parameters(group, postprocess, PostprocessOptions, "the model's own", ALIASES)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Run ``embedseg-ops predict``."""
-    paths = find_images(options.images)
-    device = choose_device(options.device)
-    model = load_model(options.model or shipped_model(), device)
-    (options.out / "overlays").mkdir(parents=True, exist_ok=True)
-    print(f"segmenting {len(paths)} images on device {device}", file=sys.stderr)
-    for path in tqdm(paths, unit="image"):
-        image = read_image(path, model[1].spatial_dims, channels=model[1].channels)
-        labels = segment(image, model, diameter=options.diameter, tile=options.tile, overlap=options.overlap)
-        write_labels(options.out / f"{path.stem}.tif", labels)
-        write_overlay(options.out / "overlays" / f"{path.stem}.png", image, labels)
+def run(options: argparse.Namespace) -> int:
+    """Run ``embedseg-ops predict``; return the exit status."""
+    jobs, todo = plan(options)
+    model = open_model(options) if todo else None
+    batch = Batch(options.debug)
+    done: list[tuple[int, Path]] = []
+    try:
+        if model:
+            segment_all(todo, model, options, batch, done)
+    finally:
+        for objects, path in done:
+            print(f"{objects:>8} objects  {one_line(path)}")
+        skipped = len(jobs) - len(todo)
+        say(f"{len(done)} of {len(jobs)} images done" + f", {skipped} done before" * bool(skipped))
+    return batch.finish(len(todo))
 
 
-def find_images(names: Sequence[str]) -> list[Path]:
-    """Return the image files that names of files and folders and patterns stand for.
+def open_model(options: argparse.Namespace) -> Model:
+    """Return the model with the postprocessing that was asked for."""
+    network, settings = load_model(options.model or shipped_model(), choose_device(options.device))
+    chosen: Any = {**settings.postprocess, **given_parameters(options, PostprocessOptions)}
+    model = network, dataclasses.replace(settings, postprocess=chosen)
+    check_postprocess(model[1])
+    return model
 
-    Raises:
-        DataError: a name stands for nothing, or two files would give labels of the same name.
-    """
-    paths: list[Path] = []
-    for name in names:
-        folder = Path(name)
-        found = find_files(folder) if folder.is_dir() else [Path(hit) for hit in sorted(glob.glob(name))]
-        if not found:
-            raise DataError(f"{name}: no image there")
-        paths += found
-    stems: dict[str, Path] = {}
-    for path in paths:
-        if stems.setdefault(path.stem, path) != path:
-            raise DataError(f"{path}: its labels would overwrite those of {stems[path.stem]}")
-    return list(stems.values())
+
+def segment_all(
+    jobs: Sequence[Job], model: Model, options: argparse.Namespace, batch: Batch, done: list[tuple[int, Path]]
+) -> None:
+    """Segment the images; add each one's number of objects, and where its first output is, to `done`."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    print(f"segmenting {len(jobs)} images on device {next(model[0].parameters()).device}", file=sys.stderr)
+    for job in tqdm(jobs, unit="image", disable=len(jobs) == 1):
+        with batch.attempt(job.image.path):
+            image, labels = segment_file(job.image.path, model, options, progress=len(jobs) == 1)
+            objects = write_all(job, Result(image, labels, options))
+            done.append((objects, next(iter(job.outputs.values()), job.image.path)))
+
+
+def check_postprocess(settings: Settings) -> None:
+    """Refuse options of the postprocessing that are out of range, before any image is read."""
+    nothing = torch.zeros(1, settings.dim, *[1] * settings.spatial_dims)
+    postprocess(nothing, nothing[:, 0], **settings.postprocess)
+
+
+def segment_file(path: Path, model: Model, options: argparse.Namespace, progress: bool) -> tuple[ImageFile, np.ndarray]:
+    """Read an image and segment it, plane by plane if it has planes; return it and its labels."""
+    settings = model[1]
+    choice = {name: getattr(options, name) for name in CHOICE}
+    image = read(path, settings.spatial_dims, channels=settings.channels, **choice)
+    for note in image.notes:
+        say(f"{path}: {note}")
+    pixels = np.asarray(image.pixels)
+    if not np.isfinite(pixels).all():
+        raise DataError(f"{path}: {np.count_nonzero(~np.isfinite(pixels))} of its values are not finite")
+    planes = pixels.shape[: image.axes.index("C")]
+    check_memory(path, pixels.shape[len(planes) :], settings, options.tile)
+    labels = np.zeros(planes + pixels.shape[len(planes) + 1 :], np.int32)
+    how: dict[str, Any] = {"diameter": options.diameter, "tile": options.tile, "overlap": options.overlap}
+    for place in np.ndindex(planes):
+        labels[place] = segment(pixels[place], model, progress=progress, **how)
+    return image, labels
+
+
+def check_memory(path: Path, shape: Sequence[int], settings: Settings, tile: int | None) -> None:
+    """Refuse an image for which there is not enough memory; say how much a large one needs."""
+    needed, free = memory_needed(shape, settings, tile), memory_free()
+    if free is None:
+        return
+    said = f"{path}: needs about {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free"
+    if needed > free:
+        raise MemoryError(f"{said}; cut the image, or use a smaller --tile or embedseg_ops.segment_blocks")
+    if needed > 2**30:
+        say(said)
+
+
+def write_all(job: Job, result: Result) -> int:
+    """Write the outputs of an image; return its number of objects."""
+    planes = result.labels.reshape(-1, *result.labels.shape[len(result.planes) :])
+    objects = sum(int(plane.max(initial=0)) for plane in planes)
+    job.record.begin(job.made, job.outputs.values())
+    for kind, path in job.outputs.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        WRITERS[kind].write(path, result)
+    job.record.finish(job.made, job.outputs.values(), objects)
+    return objects

@@ -6,14 +6,24 @@ import os
 import sys
 from pathlib import Path
 
-from embedseg_ops.command.options import add_options, make
+from embedseg_ops.command import values
+from embedseg_ops.command.config import configuration
+from embedseg_ops.command.options import add_options, make, or_none
+from embedseg_ops.command.outputs import check_outputs, is_ours
 from embedseg_ops.data.samples import Sample, load_folder
+from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.model.files import load_model, shipped_model
 from embedseg_ops.model.settings import ARCHITECTURE, Settings
 from embedseg_ops.train.options import Options
 from embedseg_ops.train.trainer import Trainer
 
 HELP = "train a model on images and label maps"
+FILES = ("run.toml", "checkpoint.pt", "losses.csv", "best.safetensors", "last.safetensors")
+RANGES = {
+    **dict.fromkeys(("learning_rate", "clip", "distance", "target_scale"), values.number(above=True)),
+    "diameter": or_none(values.number(above=True)),
+    "spatial_dims": values.one_of(2, 3),
+}
 FOUND_OUT = ("channels", "training", "scores")  # settings that no option gives
 
 
@@ -24,26 +34,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the run; one that was begun is continued")
     parser.add_argument(
-        "--hold-out", type=int, default=8, help="without val/, validate on every n-th image (default: %(default)s)"
-    )
+        "--config", type=Path, metavar="TOML",
+        help="take options from this file; those given here go first. Every run writes one, OUT/run.toml",
+    )  # fmt: skip
+    parser.add_argument(
+        "--hold-out", type=values.whole(2, also=[0]), default=8,
+        help="without val/, validate on every n-th image; 0: on none (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument(
         "--init",
         help="start from the weights, and with the architecture, of this model file; shipped: of the package's",
     )
-    parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
-    add_options(parser.add_argument_group("training"), Options)
-    add_options(parser.add_argument_group("the model"), Settings, skip=FOUND_OUT)
+    parser.add_argument("--device", type=values.device, help="cpu, cuda, cuda:N or mps; CUDA where there is one")
+    parser.add_argument("--overwrite", action="store_true", help="replace files in OUT that something else wrote")
+    add_options(parser.add_argument_group("training"), Options, ranges=RANGES)
+    add_options(parser.add_argument_group("the model"), Settings, skip=FOUND_OUT, ranges=RANGES)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
     """Run ``embedseg-ops train``."""
     first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, one speaks
     given = {**vars(options), "channels": None}
     init = shipped_model() if options.init == "shipped" else options.init
+    if first:
+        check(options.out, init, options.overwrite)
     if init:
         begun = dataclasses.asdict(load_model(init)[1])
         begun["foreground"] |= options.foreground
-        begun["residual"] = max(begun["residual"], options.residual)
         given |= {field: begun[field] for field in ("channels", *ARCHITECTURE)}
     samples, validation = load_training_data(
         options.data, given["spatial_dims"], given["channels"], options.hold_out, first
@@ -52,12 +69,33 @@ def run(options: argparse.Namespace) -> None:
     chosen = make(Options, given)
     trainer = Trainer(options.out, settings, samples, validation, chosen, options.device, progress=True, init=init)
     if first:
+        write_atomically(options.out / "run.toml", used(options, settings, chosen))
         counts = f"{len(samples)} images, validating on {len(validation)}"
         print(f"training on {counts}, on device {trainer.device}", file=sys.stderr)
     trainer.run()
     trainer.group.leave()
     if first:
         print(f"models in {options.out}: best.safetensors, last.safetensors", file=sys.stderr)
+    return 0
+
+
+def check(out: Path, init: str | None, overwrite: bool) -> None:
+    """Refuse a folder whose files are no run's, and a run that would replace the model that it starts from."""
+    files = [out / name for name in FILES]
+    ours = [file for file in files if file.name != "run.toml"] if (out / "checkpoint.pt").exists() else []
+    check_outputs(files, [Path(init)] if init else [], out, [*ours, *filter(is_ours, files[:1])], overwrite)
+
+
+def used(options: argparse.Namespace, settings: Settings, chosen: Options) -> bytes:
+    """Return the file that starts this run again."""
+    alone = {
+        "data": str(options.data.absolute()),
+        "out": str(options.out.absolute()),
+        "hold_out": options.hold_out,
+        "init": options.init if options.init in (None, "shipped") else str(Path(options.init).absolute()),
+        "device": options.device,
+    }
+    return configuration(alone, {"training": chosen, "model": settings}, FOUND_OUT)
 
 
 def load_training_data(

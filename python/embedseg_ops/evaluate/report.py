@@ -3,24 +3,19 @@
 import base64
 import io
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from PIL import Image
 
 from embedseg_ops.evaluate import figures
 from embedseg_ops.evaluate.charts import Axis, Chart
+from embedseg_ops.evaluate.explanations import EXPLANATIONS
+from embedseg_ops.version import __version__
 
-MATCHED, MISSED, FALSE = ("#{:02x}{:02x}{:02x}".format(*c) for c in (figures.MATCHED, figures.MISSED, figures.FALSE))
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1200px; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; margin-right: 2em } td, th { padding: .1em .8em; text-align: right }
-th { border-bottom: 1px solid #aaa } td:first-child, th:first-child { text-align: left }
-.row { display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start }
-figure { margin: 0 } figcaption { font-size: 13px; max-width: 380px; overflow-wrap: anywhere }
-figure img { width: 380px; image-rendering: auto; border-radius: 4px }
-"""
+COLOURS = {"matched": figures.MATCHED, "missed": figures.MISSED, "false": figures.FALSE}
 
 
 def html_report(
@@ -30,7 +25,7 @@ def html_report(
     images: Sequence[np.ndarray] | None = None,
     pictures: int = 24,
 ) -> str:
-    """Return a page that needs no other file.
+    """Return a page that needs no other file; its template is ``report.html.j2``.
 
     Args:
         summary: from `embedseg_ops.evaluate.summary.summarize`.
@@ -39,32 +34,25 @@ def html_report(
         images: what to draw on, ``[C, *spatial]``; None: black.
         pictures: how many images to show, the worst first.
     """
+    environment = Environment(loader=PackageLoader(__package__, "."), autoescape=True, undefined=StrictUndefined)
     order = sorted(enumerate(summary["image mean AP"].items()), key=lambda item: item[1][1])[:pictures]
     shown = [
-        figure(name, summary, truth[i], prediction[i], None if images is None else images[i]) for i, (name, _) in order
+        picture_of(name, summary, truth[i], prediction[i], None if images is None else images[i])
+        for i, (name, _) in order
     ]
-    key = "".join(
-        f'<span style="color:{colour}">■</span> {word} ' for colour, word in
-        ((MATCHED, "matched"), (MISSED, "missed"), (FALSE, "false"))
+    return environment.get_template("report.html.j2").render(
+        version=__version__, summary=summary, measures=measures(summary), explanations=EXPLANATIONS, pictures=shown,
+        colours={word: "#{:02x}{:02x}{:02x}".format(*colour) for word, colour in COLOURS.items()},
+        precision_chart=Markup(precision_chart(summary)), count_chart=Markup(count_chart(summary)),
     )  # fmt: skip
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Evaluation</title><style>{STYLE}</style>'
-        f"<h1>Mean AP {summary['mean AP']:.3f} on {summary['images']} images</h1>"
-        f'<div class="row">{measures(summary)}{precision_chart(summary)}{count_chart(summary)}</div>'
-        f'<h2>Worst images first</h2><p>{key} at IoU 0.5</p><div class="row">{"".join(shown)}</div></html>\n'
-    )
 
 
-def measures(summary: dict[str, Any]) -> str:
-    """Return the measures as a table."""
-    lines = [
-        f"<tr><td>AP at IoU {level:.2f}<td>{value:.3f}"
-        for level, value in zip(summary["thresholds"], summary["AP"], strict=True)
-    ]
-    for name in ("mean AP", "SBD", "FBD", "DiC", "|DiC|", "area ratio"):
-        value = summary[name]
-        lines.append(f"<tr><td>{name}<td>{'-' if value is None else f'{value:.3f}'}")
-    return f"<table><tr><th>measure<th>value{''.join(lines)}</table>"
+def measures(summary: dict[str, Any]) -> list[tuple[str, float | None, str]]:
+    """Return the name, the value and the explanation of every measure."""
+    levels = zip(summary["thresholds"], summary["AP"], strict=True)
+    rows = [(f"AP at IoU {level:.2f}", value, EXPLANATIONS["AP"]) for level, value in levels]
+    others = ("mean AP", "SBD", "FBD", "DiC", "|DiC|", "area ratio")
+    return [*rows, *((name, summary[name], EXPLANATIONS[name]) for name in others)]
 
 
 def precision_chart(summary: dict[str, Any]) -> str:
@@ -87,17 +75,17 @@ def count_chart(summary: dict[str, Any]) -> str:
     return chart.svg()
 
 
-def figure(
+def picture_of(
     name: str, summary: dict[str, Any], truth: np.ndarray, prediction: np.ndarray, image: np.ndarray | None
-) -> str:
-    """Return one image with its matches and misses, and its numbers below."""
+) -> dict[str, Any]:
+    """Return one image with its matches and misses, and its numbers."""
     truth, prediction = figures.middle_plane(truth), figures.middle_plane(prediction)
     image = None if image is None else figures.drawable(image)
     scale = max(1, round(760 / max(truth.shape[1], 1)))
     picture = figures.matches(truth, prediction, image, scale=scale)
     true, predicted = summary["image objects"][name]
-    words = f"{escape(name)}: mean AP {summary['image mean AP'][name]:.3f}, {predicted} objects for {true}"
-    return f'<figure><img src="{data_url(picture)}" alt=""><figcaption>{words}</figcaption></figure>'
+    precision = summary["image mean AP"][name]
+    return {"name": name, "url": data_url(picture), "precision": precision, "true": true, "predicted": predicted}
 
 
 def data_url(picture: figures.Picture) -> str:

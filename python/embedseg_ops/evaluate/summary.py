@@ -1,9 +1,9 @@
 """Truth and prediction, folder against folder: every measure of the paper as a table and as JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,59 +11,77 @@ from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.folders import find_files, label_stem
 from embedseg_ops.data.images import read_image
 from embedseg_ops.data.labels import read_labels
+from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.evaluate import metrics
+from embedseg_ops.version import __version__
 
 
-def read_pairs(
-    truth: str | Path, prediction: str | Path, spatial_dims: int = 2
-) -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:
-    """Read the label maps of two folders that have the same names, extensions and ``_label``, ``_mask`` aside.
+class Pair(NamedTuple):
+    """The files of one image.
 
-    Returns:
-        the names, the true and the predicted label maps, int32 ``[*spatial]``.
+    Args:
+        name: of the image.
+        truth: its true labels.
+        prediction: its predicted labels.
+        image: the image itself, to draw on; None: none.
+    """
+
+    name: str
+    truth: Path
+    prediction: Path
+    image: Path | None = None
+
+
+def find_pairs(truth: str | Path, prediction: str | Path, images: str | Path | None = None) -> list[Pair]:
+    """Return the label maps of two folders that have the same names, extensions and ``_label``, ``_mask`` aside.
 
     Raises:
-        DataError: naming a file or folder that is missing, unreadable, or of another size than its partner.
+        DataError: naming a folder that is missing or empty, a file without a partner, or two files of one name.
     """
-    folders = [Path(truth), Path(prediction)]
-    for folder in folders:
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder")
-    true, predicted = ({label_stem(path): path for path in find_files(folder)} for folder in folders)
+    true, predicted = (by_name(Path(folder), label_stem) for folder in (truth, prediction))
     for name in sorted(set(true) ^ set(predicted)):
-        present, absent = (true, folders[1]) if name in true else (predicted, folders[0])
+        present, absent = (true, prediction) if name in true else (predicted, truth)
         raise DataError(f"{present[name]}: no labels of this name in {absent}")
     if not true:
-        raise DataError(f"{folders[0]}: no label map in it")
-    names = sorted(true)
-    maps = [[read_labels(files[name], spatial_dims) for name in names] for files in (true, predicted)]
-    for name, one, other in zip(names, *maps, strict=True):
-        if one.shape != other.shape:
-            raise DataError(f"{predicted[name]}: size {other.shape}, but {true[name]} has size {one.shape}")
-    return names, maps[0], maps[1]
+        raise DataError(f"{truth}: no label map in it")
+    drawn = by_name(Path(images), lambda path: path.stem) if images is not None else {}
+    for name in true:
+        if images is not None and name not in drawn:
+            raise DataError(f"{images}: no image named {name}")
+    return [Pair(name, true[name], predicted[name], drawn.get(name)) for name in sorted(true)]
 
 
-def read_images(folder: str | Path, names: Sequence[str], truth: list[np.ndarray]) -> list[np.ndarray]:
-    """Read the images ``[C, *spatial]`` of these names, to draw on.
+def by_name(folder: Path, name_of: Callable[[Path], str]) -> dict[str, Path]:
+    """Return the files of a folder by name; hidden ones are left out."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    files: dict[str, Path] = {}
+    for path in find_files(folder):
+        if path.name.startswith("."):
+            continue
+        first = files.setdefault(name_of(path), path)
+        if first != path:
+            raise DataError(f"{path}: has the same name as {first}; keep one of them")
+    return files
+
+
+def read_pair(pair: Pair, spatial_dims: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return true labels and predicted ones, int32 ``[*spatial]``, and the image ``[C, *spatial]``.
 
     Raises:
-        DataError: naming a file or folder that is missing, unreadable, or of another size than its labels.
+        DataError: naming a file that is unreadable, or of another size than its partner.
     """
-    if not Path(folder).is_dir():
-        raise DataError(f"{folder}: no such folder")
-    paths = {path.stem: path for path in find_files(Path(folder))}
-    images = []
-    for name, labels in zip(names, truth, strict=True):
-        if name not in paths:
-            raise DataError(f"{folder}: no image named {name}")
-        images.append(read_image(paths[name], labels.ndim))
-        if images[-1].shape[1:] != labels.shape:
-            raise DataError(f"{paths[name]}: size {images[-1].shape[1:]}, but its labels have size {labels.shape}")
-    return images
+    truth, prediction = (read_labels(path, spatial_dims) for path in (pair.truth, pair.prediction))
+    if truth.shape != prediction.shape:
+        raise DataError(f"{pair.prediction}: size {prediction.shape}, but {pair.truth} has size {truth.shape}")
+    image = None if pair.image is None else read_image(pair.image, spatial_dims)
+    if image is not None and image.shape[1:] != truth.shape:
+        raise DataError(f"{pair.image}: size {image.shape[1:]}, but its labels have size {truth.shape}")
+    return truth, prediction, image
 
 
 def summarize(names: Sequence[str], truth: list[np.ndarray], prediction: list[np.ndarray]) -> dict[str, Any]:
-    """Return every measure (SPEC "Measures"), over all the images and of each, as what JSON can hold.
+    """Return every measure (docs/method.md, "Measures"), over all the images and of each, as what JSON can hold.
 
     Args:
         names: of the images.
@@ -110,5 +128,6 @@ def table(summary: dict[str, Any], worst: int = 5) -> str:
 
 
 def write_json(path: str | Path, summary: dict[str, Any]) -> None:
-    """Write a summary as JSON."""
-    Path(path).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    """Write a summary as JSON, atomically; it names this program, which knows it again by that."""
+    content = {"software": f"embedseg-ops {__version__}", **summary}
+    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -1,0 +1,81 @@
+"""What ``predict`` is to do: images, their outputs, and what an earlier run has done of it."""
+
+import argparse
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from embedseg_ops.command.finding import Found, find_images, is_same
+from embedseg_ops.command.options import given_parameters
+from embedseg_ops.command.outputs import check_outputs
+from embedseg_ops.command.records import Made, Record, file_hash, made_from
+from embedseg_ops.command.writers import WRITERS
+from embedseg_ops.data.errors import DataError
+from embedseg_ops.model.files import shipped_model
+from embedseg_ops.ops.options import PostprocessOptions
+
+CHOICE = ("channel", "z", "time")  # of what is read of a file
+OUTPUTS_DEPEND_ON = (*CHOICE, "diameter", "tile", "overlap", "gamma", "ids")
+
+
+class Job(NamedTuple):
+    """One image and what is to be written for it.
+
+    Args:
+        image: the image.
+        outputs: where each kind of output goes.
+        record: says what was written before.
+        made: what the outputs depend on.
+    """
+
+    image: Found
+    outputs: dict[str, Path]
+    record: Record
+    made: Made
+
+    @property
+    def is_done(self) -> bool:
+        """Whether an earlier run has written all of it."""
+        return self.record.is_done(self.made, self.outputs.values())
+
+
+def plan(options: argparse.Namespace) -> tuple[list[Job], list[Job]]:
+    """Return all jobs, and those that are to be done; nothing is read but the model's file.
+
+    Raises:
+        DataError: a name stands for no image, or an output would harm a file.
+        FileNotFoundError: there is no such model file.
+        ModuleNotFoundError: an output needs a package that is not installed.
+    """
+    out = options.out
+    for name in options.images:
+        if out.is_dir() and is_same(Path(name), out):
+            raise DataError(f"--out {out}: holds the images; choose another folder")
+    model = options.model or Path(shipped_model())
+    if not model.is_file():
+        raise FileNotFoundError(f"model file {model} does not exist")
+    kinds = [kind for kind in dict.fromkeys(options.write) if not (options.no_overlay and kind == "overlay")]
+    for module in sorted({WRITERS[kind].needs for kind in kinds} - {""}):
+        if importlib.util.find_spec(module) is None:
+            raise ModuleNotFoundError(f'--write needs {module}: pip install "embedseg-ops[export]"')
+    relevant = {name: getattr(options, name) for name in OUTPUTS_DEPEND_ON} | given_parameters(
+        options, PostprocessOptions
+    )
+    digest = file_hash(model)
+    jobs = []
+    for image in find_images(options.images, out, options.recursive):
+        outputs = {kind: WRITERS[kind].path(out, image.name) for kind in kinds}
+        record = Record(out / "records" / image.name.with_name(f"{image.name.name}.json"))
+        jobs.append(Job(image, outputs, record, made_from(image.path, digest, relevant)))
+    todo = [job for job in jobs if options.redo or not job.is_done]
+    check(jobs, todo, options)
+    return jobs, todo
+
+
+def check(jobs: Sequence[Job], todo: Sequence[Job], options: argparse.Namespace) -> None:
+    """Refuse outputs that would harm a file."""
+    inputs = [job.image.path for job in jobs] + [options.model or Path(shipped_model())]
+    ours = [path for job in jobs for path in [*job.record.ours(), *([job.record.path] if job.record.known else [])]]
+    outputs = [path for job in todo for path in [*job.outputs.values(), job.record.path]]
+    check_outputs(outputs, inputs, options.out, ours, options.overwrite)

@@ -1,0 +1,82 @@
+"""Readers of options' values, which say what they expect."""
+
+import argparse
+import math
+import re
+from collections.abc import Callable, Collection
+from typing import Any
+
+
+def whole(least: int, also: Collection[int] = ()) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least`, and of those in `also`."""
+
+    def read(text: str) -> int:
+        value = int(text)
+        if value < least and value not in also:
+            others = "".join(f"{number} or " for number in also)
+            raise argparse.ArgumentTypeError(f"expected {others}{least} or more, got {value}")
+        return value
+
+    read.__name__ = "int"  # argparse says it in its errors
+    return read
+
+
+def number(least: float = 0.0, above: bool = False) -> Callable[[str], float]:
+    """Return a reader of finite numbers from `least`, or above it."""
+
+    def read(text: str) -> float:
+        value = float(text)
+        if not (math.isfinite(value) and (value > least if above else value >= least)):
+            expected = f"above {least:g}" if above else f"of {least:g} or more"
+            raise argparse.ArgumentTypeError(f"expected a finite number {expected}, got {text}")
+        return value
+
+    read.__name__ = "float"
+    return read
+
+
+def one_of(*known: int) -> Callable[[str], int]:
+    """Return a reader of a whole number that is one of those known."""
+
+    def read(text: str) -> int:
+        value = int(text)
+        if value not in known:
+            raise argparse.ArgumentTypeError(f"expected {' or '.join(map(str, known))}, got {value}")
+        return value
+
+    read.__name__ = "int"
+    return read
+
+
+def device(text: str) -> str:
+    """Read the name of a device that this torch can use."""
+    import torch
+
+    kind = re.fullmatch(r"(cpu|cuda|mps)(:\d+)?", text)
+    if not kind:
+        raise argparse.ArgumentTypeError(f"expected cpu, cuda, cuda:N or mps, got {text!r}")
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind[1]]
+    if int((kind[2] or ":0")[1:]) >= there:
+        raise argparse.ArgumentTypeError(f"torch {torch.__version__} finds no device {text} here")
+    return text
+
+
+def words(known: Collection[str]) -> Callable[[str], list[str]]:
+    """Return a reader of words with commas between them."""
+
+    def read(text: str) -> list[str]:
+        given = [word.strip() for word in text.split(",")]
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            raise argparse.ArgumentTypeError(f"unknown {', '.join(map(repr, unknown))}; expected {', '.join(known)}")
+        return given
+
+    return read
+
+
+def plane(text: str) -> Any:
+    """Read the number of a plane, or the word all."""
+    return text if text == "all" else whole(0)(text)
+
+
+plane.__name__ = "plane"

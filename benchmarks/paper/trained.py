@@ -40,7 +40,7 @@ class TrainedStarDist(StarDist):
             network = import_module("unet").UNetStar(1, self.rays)
         finally:
             sys.path.remove(str(repository))
-        network.load_state_dict(torch.load(repository / WEIGHTS, weights_only=True))
+        network.load_state_dict(torch.load(repository / WEIGHTS, "cpu", weights_only=True))
         self.network = Padded(Joined(network, self.unit), 8).eval()
 
     @torch.inference_mode()

@@ -105,6 +105,14 @@ def test_the_diameter_is_estimated(diameters, zooms):
     assert ((labels > 0) != (truth > 0)).sum() <= 0.05 * (truth > 0).sum()
 
 
+def test_objects_that_merge_in_the_first_pass_are_told_apart_in_the_next(monkeypatch):
+    diameters = iter([18, 12, 11])  # what each pass finds
+    monkeypatch.setattr(scale, "median_diameter", lambda labels: next(diameters))
+    seen, *_ = segment_discs(12)
+    assert seen == pytest.approx([1, 26 / 18, 26 / 12], rel=0.02)
+    assert next(diameters) == 11  # nor is it asked for after the last
+
+
 def test_a_given_diameter_saves_the_first_pass():
     assert segment_discs(13, diameter=13)[0] == [2]
     assert segment_discs(13, diameter=200)[0] == [1]

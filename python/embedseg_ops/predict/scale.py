@@ -11,7 +11,8 @@ from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.network import predict_network
 
 MODES = {2: "bilinear", 3: "trilinear"}
-SAME = 1.1  # an enlargement below this changes nothing worth another pass
+SAME = 1.1  # a further enlargement below this is not worth another pass
+PASSES = 3  # at most: where the first one merges tiny objects, they look larger than they are
 
 
 def predict_scaled(
@@ -27,7 +28,8 @@ def predict_scaled(
         image: float32 ``[C, *spatial]``, normalised.
         model: the network.
         settings: its settings.
-        diameter: median diameter of the image's objects, in pixels; None: estimated, see `estimate`.
+        diameter: median diameter of the image's objects, in pixels; None: estimated from the objects
+            found in the image as it is, and again in the enlarged one, until they are as large as wanted.
         tile: see `predict_network`, as the following.
         overlap: of neighbouring tiles.
         progress: show a progress bar.
@@ -52,10 +54,14 @@ def predict_scaled(
         return outputs(1.0)
     if diameter is not None:
         return outputs(enlargement(diameter, settings.diameter))
-    first = outputs(1.0)
-    labels = postprocess(*first, spatial_dims=settings.spatial_dims, **settings.postprocess)[0]
-    zoom = enlargement(median_diameter(labels), settings.diameter)
-    return first if zoom < SAME else outputs(zoom)
+    zoom, found = 1.0, outputs(1.0)
+    for _ in range(PASSES - 1):
+        labels = postprocess(*found, **settings.postprocess)[0]
+        wanted = enlargement(median_diameter(labels), settings.diameter)
+        if wanted < SAME * zoom:
+            break
+        zoom, found = wanted, outputs(wanted)
+    return found
 
 
 def enlarge(image: Tensor, zoom: float) -> Tensor:

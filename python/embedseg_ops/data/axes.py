@@ -59,7 +59,8 @@ def guess(stored: Stored, letters: list[str], channels: int | None) -> Stored:
     if len(unnamed) == len(letters) + 1 and not coloured:
         if stored.axes.endswith("QYX") and lengths[-1] <= FEW < min(lengths[place] for place in unnamed):
             return said(stored, [*names[: unnamed[0]], *letters, "Y", "X", "C"])
-        fitting = [place for place in unnamed if lengths[place] <= FEW or lengths[place] == channels]
+        few = [place for place in unnamed if lengths[place] <= FEW and names[place] == "Q"]
+        fitting = [place for place in unnamed if lengths[place] == channels] or few
         if len(fitting) == 1:
             names[fitting[0]] = "C"
             unnamed.remove(fitting[0])

@@ -1,8 +1,11 @@
 """What is wrong with a file, said in one line that names it."""
 
+import importlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 class DataError(ValueError):
@@ -11,6 +14,22 @@ class DataError(ValueError):
 
 class DataWarning(UserWarning):
     """A file that can be used, though it looks like a mistake, or something about it had to be guessed."""
+
+
+def needed(module: str, extra: str, path: Path) -> Any:
+    """Return a module that only some files need; without it, say which extra to install."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise DataError(f"{path}: is read by {module}: pip install 'embedseg-ops[{extra}]'") from None
+
+
+def check_memory(path: Path, size: int) -> None:
+    """Refuse a file whose pixels, of `size` bytes, are more than this machine's memory; damaged files may say so."""
+    if hasattr(os, "sysconf"):
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if size > memory:
+            raise DataError(f"{path}: needs {size / 2**30:,.1f} GiB of memory, and there are {memory / 2**30:,.1f}")
 
 
 @contextmanager

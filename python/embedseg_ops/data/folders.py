@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.formats import SUFFIXES
-from embedseg_ops.data.labels import read_labels
+from embedseg_ops.data.names import ENDINGS, OTHER_LABELS, find_files, label_stem, pair, stem
+from embedseg_ops.data.outlines import coco
 
-LABEL_FOLDERS = ("labels", "masks")
+LABEL_FOLDERS = ("labels", "masks", "label", "mask")
 BBBC006_IMAGES = "BBBC006_v1_images_z_16"
-LABEL_ENDINGS = ("_labels", "_label", "_masks", "_mask")
+EXPECTED = (
+    "expected images/ beside labels/ or masks/, labels beside images (NAME.png and NAME_masks.png, NAME_seg.npy, …), "
+    "COCO's JSON, or the layout of Kaggle 2018 (ID/images, ID/masks), BBBC006 or CVPPP 2017"
+)
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Source:
 
     Args:
         image: the image file.
-        labels: one label map, or a mask for each object.
+        labels: one file of labels, or a mask for each object.
         masks: whether `labels` are masks.
     """
 
@@ -29,44 +31,40 @@ class Source:
     masks: bool = False
 
 
-def find_files(folder: Path) -> list[Path]:
-    """Return the image files of a folder, sorted by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-
-
 def find_sources(folder: str | Path) -> list[Source]:
     """Return every image of a folder with its label files, sorted by name.
 
-    Understands ``images/`` beside ``labels/`` or ``masks/`` (the same file names, extensions aside, or with
-    ``_label`` or ``_mask`` at the end), and the layouts that data sets come in: Kaggle 2018 (``ID/images/*.png`` beside
-    ``ID/masks/*.png``), BBBC006 (``BBBC006_v1_images_z_16`` beside ``BBBC006_v1_labels``; the nuclei, ``w1``) and
-    CVPPP 2017 (``*_rgb.png`` beside ``*_label.png``).
+    Understands ``images/`` beside ``labels/`` or ``masks/`` (the same names, extensions aside, or with one of `ENDINGS`
+    after them), images with their labels beside them (Cellpose's ``NAME_masks.png`` and ``NAME_seg.npy``, ROIs in
+    ``NAME.zip``), COCO's JSON, Kaggle 2018 (``ID/images/*.png`` beside ``ID/masks/*.png``), BBBC006
+    (``BBBC006_v1_images_z_16`` beside ``BBBC006_v1_labels``; the nuclei, ``w1``) and CVPPP 2017 (``*_rgb.png`` beside
+    ``*_label.png``). Names that begin with a dot are skipped.
 
     Raises:
-        DataError: no such folder or layout, an image without labels, labels without an image.
+        DataError: no such folder or layout, an image without labels, labels without an image, two of one name.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
+    annotations = sorted(folder.glob("*.json"))
+    if annotations:
+        return coco_sources(folder, annotations)
     if (folder / "images").is_dir():
         return sources_by_name(folder)
     if (folder / BBBC006_IMAGES).is_dir():
         return bbbc006_sources(folder)
-    leaves = sorted(folder.glob("*_rgb.png"))
+    leaves = [path for path in find_files(folder) if path.stem.endswith("_rgb")]
     if leaves:
         return [Source(leaf, (leaf.with_name(leaf.name.replace("_rgb", "_label")),)) for leaf in leaves]
     samples = [child for child in sorted(folder.iterdir()) if (child / "images").is_dir()]
-    if not samples:
-        raise DataError(
-            f"{folder}: expected images/ beside labels/ or masks/, or the layout of Kaggle 2018 (ID/images, ID/masks), "
-            "BBBC006 or CVPPP 2017"
-        )
-    return [kaggle_source(child) for child in samples]
+    if samples:
+        return [kaggle_source(child) for child in samples]
+    return flat_sources(folder)
 
 
 def bbbc006_sources(folder: Path) -> list[Source]:
     """Return the nuclei of BBBC006, in focus: ``NAME_w1UUID.tif`` belongs to ``NAME.png``."""
-    images = sorted((folder / BBBC006_IMAGES).glob("*_w1*.tif"))
+    images = sorted((folder / BBBC006_IMAGES).glob("[!.]*_w1*.tif"))
     if not images:
         raise DataError(f"{folder / BBBC006_IMAGES}: no image *_w1*.tif in it")
     labels = folder / "BBBC006_v1_labels"
@@ -74,26 +72,32 @@ def bbbc006_sources(folder: Path) -> list[Source]:
 
 
 def sources_by_name(folder: Path) -> list[Source]:
-    """Return the pairs of ``images/`` and ``labels/`` or ``masks/``."""
+    """Return the pairs of ``images/`` and ``labels/`` or ``masks/``; labels may also be in ``images/``."""
     label_folder = next((folder / name for name in LABEL_FOLDERS if (folder / name).is_dir()), None)
-    if label_folder is None:
-        raise DataError(f"{folder}: has images/, but neither {' nor '.join(f'{name}/' for name in LABEL_FOLDERS)}")
     images = find_files(folder / "images")
     if not images:
         raise DataError(f"{folder / 'images'}: no image in it ({', '.join(sorted(SUFFIXES))})")
-    labels = {label_stem(path): path for path in find_files(label_folder)}
-    for image in images:
-        if image.stem not in labels:
-            raise DataError(f"{image}: no labels of this name in {label_folder}")
-    for stem in sorted(set(labels) - {image.stem for image in images}):
-        raise DataError(f"{labels[stem]}: no image of this name in {folder / 'images'}")
-    return [Source(image, (labels[image.stem],)) for image in images]
+    if label_folder is None:
+        if not any(is_labels(path, images) for path in find_files(folder / "images", others=True)):
+            raise DataError(f"{folder}: has images/, but neither labels/ nor masks/")
+        return flat_sources(folder / "images")
+    return [Source(image, (path,)) for image, path in pair(images, find_files(label_folder, others=True)).items()]
 
 
-def label_stem(path: Path) -> str:
-    """Return the name of the image that a label file belongs to, without its extension."""
-    ending = next((ending for ending in LABEL_ENDINGS if path.stem.endswith(ending)), "")
-    return path.stem.removesuffix(ending)
+def flat_sources(folder: Path) -> list[Source]:
+    """Return the images of a folder that has their labels beside them."""
+    files = find_files(folder, others=True)
+    labels = [path for path in files if is_labels(path, files)]
+    images = [path for path in files if path not in labels and path.suffix.lower() in SUFFIXES]
+    if not labels or not images:
+        raise DataError(f"{folder}: {EXPECTED}")
+    return [Source(image, (path,)) for image, path in pair(images, labels).items()]
+
+
+def is_labels(path: Path, files: list[Path]) -> bool:
+    """Return whether a file in a folder holds the labels of another."""
+    others = {stem(other) for other in files if other.suffix.lower() in SUFFIXES and other != path}
+    return label_stem(path) in others and (stem(path).endswith(ENDINGS) or path.suffix.lower() in OTHER_LABELS)
 
 
 def kaggle_source(folder: Path) -> Source:
@@ -106,16 +110,15 @@ def kaggle_source(folder: Path) -> Source:
     return Source(images[0], tuple(find_files(folder / "masks")), masks=True)
 
 
-def read_source_labels(source: Source, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the labels of a sample as int32 ``[*spatial]``; masks are numbered 1, 2, … in the order of their names.
-
-    Raises:
-        DataError: unreadable, not integers, or of another size than the image's `shape`.
-    """
-    labels = np.zeros(shape, np.int32)
-    for number, path in enumerate(source.labels, 1):
-        read = read_labels(path, len(shape))
-        if read.shape != shape:
-            raise DataError(f"{path}: size {read.shape}, but its image {source.image} has size {shape}")
-        labels = np.where(read > 0, number, labels) if source.masks else read
-    return labels.astype(np.int32)
+def coco_sources(folder: Path, annotations: list[Path]) -> list[Source]:
+    """Return the images of COCO's JSON, which lie beside it or in ``images/``."""
+    if len(annotations) > 1:
+        raise DataError(f"{folder}: has {annotations[0].name} and {annotations[1].name}; keep one")
+    sources = []
+    for name in sorted(coco(annotations[0])["images"]):
+        places = [folder / name, folder / "images" / name]
+        image = next((place for place in places if place.exists()), None)
+        if image is None:
+            raise DataError(f"{annotations[0]}: names {name}, which is neither in {folder} nor in images/")
+        sources.append(Source(image, (annotations[0],)))
+    return sources

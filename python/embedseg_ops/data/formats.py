@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from embedseg_ops.data.errors import DataError
+from embedseg_ops.data.microscopes import READERS, open_microscope
+from embedseg_ops.data.ome_zarr import is_zarr, open_zarr
 from embedseg_ops.data.pictures import open_picture
 from embedseg_ops.data.stored import Stored
 from embedseg_ops.data.tiff import open_tiff
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 TIFFS = (".tif", ".tiff", ".lsm", ".stk", ".svs", ".ndpi")
-SUFFIXES = {*PICTURES, *TIFFS}
+ZARRS = (".zarr",)
+SUFFIXES = {*PICTURES, *TIFFS, *ZARRS, *READERS}
 TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -19,8 +22,12 @@ def open_stored(path: Path, series: int | None = None, level: int = 0, as_stored
     Raises:
         DataError: not an image, or without the series or level.
     """
+    if path.is_dir() and not is_zarr(path):
+        raise DataError(f"{path}: a folder without Zarr's metadata, expected an image")
     if path.is_dir():
-        raise DataError(f"{path}: a folder, expected an image")
+        return open_zarr(path, series, level)
+    if path.suffix.lower() in READERS:
+        return open_microscope(path, series, level)
     with path.open("rb") as file:
         beginning = file.read(4)
     if not beginning:

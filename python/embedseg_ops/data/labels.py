@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from embedseg_ops.data.arrays import read_array
 from embedseg_ops.data.axes import described, name_axes
 from embedseg_ops.data.choice import arrange
 from embedseg_ops.data.errors import DataError, DataWarning, reading
+from embedseg_ops.data.folders import Source
 from embedseg_ops.data.formats import open_stored
 from embedseg_ops.data.masks import suspicion
+from embedseg_ops.data.outlines import coco, read_coco, read_rois
 
 TABLE = 2**26  # ids up to here are renumbered through a table
 
@@ -31,9 +34,55 @@ def read_labels(path: str | Path, spatial_dims: int = 2) -> np.ndarray:
     return renumbered(labels)
 
 
+def read_source_labels(source: Source, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the labels of a sample as int32 ``[*spatial]``; masks are numbered 1, 2, … in the order of their names.
+
+    Raises:
+        DataError: unreadable, not whole numbers, or of another size than the image's `shape`.
+    """
+    labels = np.zeros(shape, np.int32)
+    for number, path in enumerate(source.labels, 1):
+        read = read_mask(path, len(shape)) if source.masks else read_any_labels(path, source.image, shape)
+        if read.shape != shape:
+            raise DataError(f"{path}: size {read.shape}, but its image {source.image} has size {shape}")
+        labels = np.where(read, number, labels) if source.masks else read
+    return labels.astype(np.int32)
+
+
+def read_any_labels(path: Path, image: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the labels of an image from a label map, or from outlines, which need its `shape`."""
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return read_coco(path, name_in_coco(path, image), shape)
+    if suffix in (".zip", ".roi"):
+        with reading(path):
+            return read_rois(path, shape)
+    return read_labels(path, len(shape))
+
+
+def name_in_coco(path: Path, image: Path) -> str:
+    """Return what a COCO file calls an image that lies beside it or in ``images/``."""
+    inside = image.relative_to(path.parent).as_posix()
+    return inside if inside in coco(path)["images"] else inside.removeprefix("images/")
+
+
+def read_mask(path: Path, spatial_dims: int) -> np.ndarray:
+    """Return where the mask of one object is not black; it may be in colour."""
+    with reading(path):
+        refuse_lossy(path)
+        stored = name_axes(open_stored(path), "Z" if spatial_dims == 3 else "")
+        view, _ = arrange(stored, spatial_dims, None, None, {"T": None, "Z": None})
+        return np.asarray(view[...].any(0))
+
+
 def stored_labels(path: Path, spatial_dims: int) -> np.ndarray:
     """Return whole numbers ``[*spatial]`` as they are stored, from −1."""
     with reading(path):
+        if path.suffix.lower() == ".npy":
+            labels = read_array(path)
+            if labels.ndim != spatial_dims:
+                raise DataError(f"{path}: shape {labels.shape}, expected a label map with {spatial_dims} axes")
+            return whole_numbers(path, labels)
         refuse_lossy(path)
         stored = open_stored(path, as_stored=True)
         if stored.length("S") > 1 or stored.length("C") > 1:
@@ -45,6 +94,8 @@ def stored_labels(path: Path, spatial_dims: int) -> np.ndarray:
 
 def refuse_lossy(path: Path) -> None:
     """Refuse what does not keep numbers."""
+    if path.is_dir():
+        return
     with path.open("rb") as file:
         if file.read(3) == b"\xff\xd8\xff":
             raise DataError(f"{path}: a JPEG, which changes the ids of labels; save label maps as PNG or TIFF")

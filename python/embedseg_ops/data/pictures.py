@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
 from embedseg_ops.data.colours import upright
-from embedseg_ops.data.errors import DataError
+from embedseg_ops.data.errors import DataError, check_memory
 from embedseg_ops.data.stored import Stored, native
 
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP")
@@ -24,15 +24,19 @@ def open_picture(path: Path, as_stored: bool = False) -> Stored:
         as_stored: indices instead of the colours of a colour table, for label maps.
     """
     with opened(path) as picture:
+        check_memory(path, picture.width * picture.height * 4)
+        deep = holds_deep_colours(picture)  # asked first, as what EXIF says may come after the pixels
         orientation = picture.getexif().get(ORIENTATION, 1)
         frames: int = getattr(picture, "n_frames", 1)
         notes: tuple[str, ...] = ()
         if frames > 1 and picture.format not in ANIMATED:
             frames, notes = 1, (f"the first of its {frames} pictures is read",)
+        if frames > 1 and deep:
+            raise DataError(f"{path}: an animation with 16 bits a colour; save its frames as TIFF")
         if frames > 1:
-            pixels = np.stack([colours(frame) for frame in ImageSequence.Iterator(picture)])
+            pixels = stack([array(frame, as_stored) for frame in ImageSequence.Iterator(picture)])
         else:
-            pixels = deep_colours(path) if holds_deep_colours(picture) else array(picture, as_stored)
+            pixels = deep_colours(path) if deep else array(picture, as_stored)
     axes = "TYX" if frames > 1 else "YX"
     pixels = upright(native(pixels), orientation, axes.index("Y"), axes.index("X"))
     return Stored(path, pixels, axes + "S" * (pixels.ndim - len(axes)), notes=notes)
@@ -58,6 +62,13 @@ def array(picture: Image.Image, as_stored: bool) -> np.ndarray:
     if mode in ("1", "L", "I", "F") or mode.startswith("I;16") or (mode == "P" and as_stored):
         return np.asarray(picture)
     return colours(picture)
+
+
+def stack(frames: list[np.ndarray]) -> np.ndarray:
+    """Return the frames of an animation ``[T, Y, X]``, or ``[T, Y, X, 3]`` if any has colours."""
+    if len({frame.ndim for frame in frames}) > 1:
+        frames = [frame if frame.ndim == 3 else np.stack([frame] * 3, -1) for frame in frames]
+    return np.stack(frames)
 
 
 def colours(picture: Image.Image) -> np.ndarray:

@@ -34,7 +34,7 @@ class Stored:
     Args:
         path: the file.
         pixels: with one axis for each letter of `axes`.
-        axes: T time, Z depth, C channels, Y, X, S colours; Q or I where the file does not say.
+        axes: T time, Z depth, C channels, Y, X, S colours; where the file does not say, I pages and Q others.
         pixel_size: µm of a pixel along Z, Y and X, where the file says it.
         channel_names: one for each channel, or none.
         samples: how many of the S axis are colours, the rest being alpha; None: all.

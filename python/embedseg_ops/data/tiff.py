@@ -11,13 +11,13 @@ from PIL import Image
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPageSeries
 
 from embedseg_ops.data.colours import from_inks, from_table, inverted, upright
-from embedseg_ops.data.errors import DataError
+from embedseg_ops.data.errors import DataError, check_memory
 from embedseg_ops.data.stored import Pixels, Stored, native
 from embedseg_ops.data.tiff_metadata import channel_names, colour_samples, number_of, pixel_size, scientific
 
 LAZY_BYTES = 2**28  # smaller images are read at once
 ORIENTATION = 274  # the tag
-BECOME_RGB = (COMPRESSION.JPEG, COMPRESSION.OJPEG)  # whose decoders turn YCbCr into RGB
+BECOME_RGB = (COMPRESSION.JPEG, COMPRESSION.APERIO_JP2000_YCBC)  # whose decoders turn YCbCr into RGB
 AS_THEY_ARE = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.MASK)
 
 
@@ -36,14 +36,17 @@ def open_tiff(path: Path, series: int | None = None, level: int = 0, as_stored: 
             raise DataError(f"{path}: no level {level}; it has {len(chosen.levels)}, from 0")
         page: Any = chosen.keyframe
         axes, sizes, names = chosen.axes, pixel_size(file, chosen, level), channel_names(file, chosen)
-        orientation = page.tags.valueof(ORIENTATION, 1)
-        as_stored |= scientific(file)
-        if page.photometric == PHOTOMETRIC.YCBCR and page.compression not in BECOME_RGB:
+        orientation = orientation_of(page)
+        as_stored |= page.photometric == PHOTOMETRIC.PALETTE and scientific(file)
+        if page.compression == COMPRESSION.OJPEG or (
+            page.photometric == PHOTOMETRIC.YCBCR and page.compression not in BECOME_RGB
+        ):
             pixels: Pixels = through_pillow(path, page.index)
             axes = "YXS"
         elif orientation == 1 and chosen.levels[level].nbytes > LAZY_BYTES and plain(page, as_stored):
             pixels = lazy(path, chosen, level)
         else:
+            check_memory(path, chosen.levels[level].nbytes)
             numbers = native(np.asarray(chosen.asarray(level=level)))
             numbers, axes = coloured(path, numbers, axes, page, as_stored)
             pixels = upright(numbers, orientation, axes.index("Y"), axes.index("X"))
@@ -95,28 +98,38 @@ def choose(path: Path, file: TiffFile, number: int | None) -> tuple[TiffPageSeri
 
 def plain(page: Any, as_stored: bool) -> bool:
     """Return whether numbers are pixels as they are."""
-    return page.photometric in AS_THEY_ARE or (
-        as_stored and page.photometric in (PHOTOMETRIC.PALETTE, PHOTOMETRIC.MINISWHITE)
-    )
+    kind = page.photometric
+    if kind == PHOTOMETRIC.YCBCR:
+        return page.compression in BECOME_RGB
+    return kind in AS_THEY_ARE or (as_stored and kind in (PHOTOMETRIC.PALETTE, PHOTOMETRIC.MINISWHITE))
 
 
 def coloured(path: Path, pixels: np.ndarray, axes: str, page: Any, as_stored: bool) -> tuple[np.ndarray, str]:
     """Return pixels, and their axes, with colour tables, inks and white as zero made into what they look like."""
     kind = page.photometric
-    if plain(page, as_stored) or kind == PHOTOMETRIC.YCBCR:
+    if plain(page, as_stored):
         return pixels, axes
-    if kind == PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
-        return inverted(pixels, page.bitspersample), axes
+    if kind == PHOTOMETRIC.MINISWHITE:  # of other numbers than these nobody knows what black is
+        return inverted(pixels, page.bitspersample) if pixels.dtype.kind == "u" else pixels, axes
     if kind == PHOTOMETRIC.PALETTE and page.colormap is not None:
+        if "S" in axes:  # what comes after the index is alpha
+            pixels, axes = pixels.take(0, axes.index("S")), axes.replace("S", "")
         return from_table(pixels, page.colormap), axes + "S"
     if kind == PHOTOMETRIC.SEPARATED and page.samplesperpixel >= 4 and pixels.dtype.kind == "u":
         last = np.moveaxis(pixels, axes.index("S"), -1)
         return from_inks(last), axes.replace("S", "") + "S"
-    raise DataError(f"{path}: its colours ({kind.name}, {pixels.dtype}) are not read; save it as RGB or grey")
+    name = PHOTOMETRIC(kind).name if kind in list(PHOTOMETRIC) else kind
+    raise DataError(f"{path}: its colours ({name}, {pixels.dtype}) are not read; save it as RGB or grey")
+
+
+def orientation_of(page: Any) -> int:
+    """Return how an image is turned, 1 to 8."""
+    value = page.tags.valueof(ORIENTATION, 1)
+    return int(value) if value in range(1, 9) else 1
 
 
 def through_pillow(path: Path, number: int) -> np.ndarray:
-    """Return a page as RGB through libtiff, which knows subsampled YCbCr."""
+    """Return a page as RGB through libtiff, which knows subsampled YCbCr and old-style JPEG."""
     with Image.open(path, formats=("TIFF",)) as picture:
         picture.seek(number)
         return np.asarray(picture.convert("RGB"))

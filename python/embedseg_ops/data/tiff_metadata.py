@@ -3,6 +3,7 @@
 from typing import Any
 
 from tifffile import EXTRASAMPLE, PHOTOMETRIC, RESUNIT, TiffFile, TiffPageSeries, xml2dict
+from tifffile.tifffile import svs_description_metadata
 
 from embedseg_ops.data.units import known, micrometres
 
@@ -54,7 +55,7 @@ def pixel_size(file: TiffFile, series: TiffPageSeries, level: int = 0) -> dict[s
         depth = micrometres(said.get("spacing"), unit)
         sizes = known({"Z": depth, "Y": per_unit(down, unit), "X": per_unit(across, unit)})
     elif page.is_svs:
-        size = micrometres((file.svs_metadata or {}).get("MPP"), "µm")
+        size = micrometres(svs_description_metadata(page.description).get("MPP"), "µm")
         sizes = known({"Y": size, "X": size})
     else:
         sizes = resolution(page)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from embedseg_ops.data.errors import DataError
-from embedseg_ops.data.folders import find_files, label_stem
 from embedseg_ops.data.images import read_image
 from embedseg_ops.data.labels import read_labels
+from embedseg_ops.data.names import find_files, label_stem
 from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.evaluate import metrics
 from embedseg_ops.version import __version__

@@ -97,8 +97,8 @@ def test_without_another_round_growth_would_stop_short(monkeypatch):
 
 
 def test_a_halo_that_is_a_pixel_short_would_be_wrong(monkeypatch):
-    grow = growth.propagate_levels
-    monkeypatch.setattr(growth, "propagate_levels", lambda *given: grow(*given[:-1], given[-1] + 2))
+    grow = growth.grow_levels
+    monkeypatch.setattr(growth, "grow_levels", lambda *given: grow(*given[:-1], given[-1] + 2))
     wrong = 0
     for seed in range(6):
         embedding, distance = network_output((23, 31), seed)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import FLOAT_DTYPES, LAYOUTS, cells, embedding_for, in_layout, label_maps
 
-from embedseg_ops import direction_sums, mean_embedding, propagate, propagate_levels, reference
+from embedseg_ops import direction_sums, mean_embedding, propagate, reference
 
 CELLS = torch.stack([cells((37, 51), 12, seed, gap=0.3) for seed in (0, 1)])
 VOLUME = cells((9, 14, 19), 8, gap=0.3)[None]
@@ -70,13 +70,15 @@ def test_levels_in_several_calls_are_those_of_one(labels, competes, dtype):
     sums = sums_for(embedding, seeds, outside)
     rival = sums[:, 0] if competes else None
     expected = propagate(embedding, seeds, 0.8, outside)
-    grown, active = propagate_levels(embedding, seeds, sums, 0.8, rival)
-    assert torch.equal(grown, expected)
-    assert not active.any()
+    known = {"means": sums, "background_mean": rival}
+    assert torch.equal(propagate(embedding, seeds, 0.8, **known), expected)
+    levels = propagate(embedding, seeds, 0.8, outside, max_levels=2)
+    for one, other in zip(levels, propagate(embedding, seeds, 0.8, **known, max_levels=2), strict=True):
+        assert torch.equal(one, other)
     rounds, grown = 0, seeds
     while True:
         before, rounds = grown, rounds + 1
-        grown, active = propagate_levels(embedding, grown, sums, 0.8, rival, max_levels=1)
+        grown, active = propagate(embedding, grown, 0.8, **known, max_levels=1)
         assert torch.equal(active, grown != before)
         if not active.any():
             break
@@ -85,31 +87,45 @@ def test_levels_in_several_calls_are_those_of_one(labels, competes, dtype):
 
 
 @pytest.mark.usefixtures("device")
-@pytest.mark.parametrize("levels", [1, 2, 3, 50, None])
+@pytest.mark.parametrize("levels", [1, 2, 3, 50])
 @pytest.mark.parametrize("competes", [False, True])
 def test_equals_the_reference(levels, competes):
     embedding = embedding_for(CELLS, 8, noise=0.5)
     seeds, background = seeds_and_background(CELLS)
     sums = sums_for(embedding, seeds, background)
-    arguments = (embedding, torch.where(CELLS == 3, -1, seeds), sums, 0.9, sums[:, 0] if competes else None, levels)
-    for found, expected in zip(propagate_levels(*arguments), reference.propagate_levels(*arguments), strict=True):
+    arguments = (embedding, torch.where(CELLS == 3, -1, seeds), 0.9)
+    known = {"means": sums, "background_mean": sums[:, 0] if competes else None, "max_levels": levels}
+    for found, expected in zip(propagate(*arguments, **known), reference.propagate(*arguments, **known), strict=True):
         assert torch.equal(found, expected)
 
 
+def test_one_image_and_numpy_are_answered_in_kind():
+    embedding = embedding_for(CELLS, 8, noise=0.5)
+    seeds, background = seeds_and_background(CELLS)
+    sums = sums_for(embedding, seeds, background)
+    expected = propagate(embedding, seeds, 0.9, means=sums, background_mean=sums[:, 0], max_levels=2)
+    known = {"means": sums[1].numpy(), "background_mean": sums[1, 0].numpy(), "max_levels": 2}
+    found = propagate(embedding[1].numpy(), seeds[1].numpy(), 0.9, **known)
+    for one, other in zip(found, expected, strict=True):
+        assert one.tolist() == other[1].tolist()
+
+
 def bad_inputs():
-    embedding, labels, means = torch.ones(1, 2, 3, 4), torch.ones(1, 3, 4, dtype=torch.int64), torch.ones(1, 2, 2)
-    yield TypeError, "means must be a torch.Tensor", (embedding, labels, [1.0])
-    yield ValueError, r"means must be \[1, more than 1, 2\], got shape \[1, 1, 2\]", (embedding, labels, means[:, :1])
-    yield ValueError, "max_levels must be at least 1, got 0", (embedding, labels, means, 0.3, None, 0)
-    yield ValueError, "background_mean must be", (embedding, labels, means, 0.3, means)
-    yield ValueError, "max_distance must be finite", (embedding, labels, means, float("nan"))
-    yield ValueError, "labels must be -1", (embedding, labels - 3, means)
+    arrays, means = (torch.ones(1, 2, 3, 4), torch.ones(1, 3, 4, dtype=torch.int64)), torch.ones(1, 2, 2)
+    background = torch.zeros(1, 3, 4, dtype=torch.bool)
+    yield TypeError, "means must be a torch.Tensor", arrays, {"means": [1.0]}
+    yield ValueError, r"means must be \[1, K, 2\] for this embedding", arrays, {"means": means[..., :1]}
+    yield ValueError, "means must have more than 1 rows, one for each label, got 1", arrays, {"means": means[:, :1]}
+    yield ValueError, "max_levels must be at least 1, got 0", arrays, {"means": means, "max_levels": 0}
+    yield ValueError, r"background_mean must be \[1, 2\]", arrays, {"means": means, "background_mean": means}
+    yield ValueError, "background_mean is given without means", arrays, {"background_mean": means[:, 0]}
+    yield ValueError, "background is given with means", arrays, {"means": means, "background": background}
 
 
-@pytest.mark.parametrize(("error", "message", "arguments"), list(bad_inputs()))
-def test_bad_input(error, message, arguments):
+@pytest.mark.parametrize(("error", "message", "arrays", "options"), list(bad_inputs()))
+def test_bad_input(error, message, arrays, options):
     with pytest.raises(error, match=message):
-        propagate_levels(*arguments)
+        propagate(*arrays, **options)
 
 
 def test_fewer_pixels_than_are_given():

@@ -15,7 +15,6 @@ from embedseg_ops.ops.mean_embedding import mean_embedding
 from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.ops.propagate import propagate
-from embedseg_ops.ops.propagate_levels import propagate_levels
 from embedseg_ops.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -60,7 +59,6 @@ __all__ = [
     "postprocess",
     "postprocess_blocks",
     "propagate",
-    "propagate_levels",
     "reference",
     "save_model",
     "segment",

@@ -7,7 +7,7 @@ from embedseg_ops.reference.embedding_loss import embedding_loss
 from embedseg_ops.reference.mean_embedding import mean_embedding, unit
 from embedseg_ops.reference.neighbor_pairs import neighbor_pairs
 from embedseg_ops.reference.postprocess import postprocess
-from embedseg_ops.reference.propagate import propagate, propagate_levels
+from embedseg_ops.reference.propagate import propagate
 from embedseg_ops.reference.remove_small import remove_small
 from embedseg_ops.reference.trim import trim
 
@@ -21,7 +21,6 @@ __all__ = [
     "neighbor_pairs",
     "postprocess",
     "propagate",
-    "propagate_levels",
     "remove_small",
     "trim",
     "unit",

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -9,33 +10,41 @@ from torch import Tensor
 from embedseg_ops.reference.mean_embedding import directions, mean_embedding, unit
 
 
-def propagate(embedding: Tensor, seeds: Tensor, max_distance: float = 0.3, background: Tensor | None = None) -> Tensor:
+@overload
+def propagate(
+    embedding: Tensor, seeds: Tensor, max_distance: float = 0.3, background: Tensor | None = None, *,
+    means: Tensor | None = None, background_mean: Tensor | None = None, max_levels: None = None,
+) -> Tensor: ...  # fmt: skip
+
+
+@overload
+def propagate(
+    embedding: Tensor, seeds: Tensor, max_distance: float = 0.3, background: Tensor | None = None, *,
+    means: Tensor | None = None, background_mean: Tensor | None = None, max_levels: int,
+) -> tuple[Tensor, Tensor]: ...  # fmt: skip
+
+
+def propagate(
+    embedding: Tensor, seeds: Tensor, max_distance: float = 0.3, background: Tensor | None = None, *,
+    means: Tensor | None = None, background_mean: Tensor | None = None, max_levels: int | None = None,
+) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
     """Grow seeds ``[B, *spatial]``; as :func:`embedseg_ops.propagate`, in float64."""
     embedding = embedding.double()
-    means, _ = mean_embedding(embedding, seeds.clamp(min=0))
-    background_mean = None
+    if means is None:
+        means, _ = mean_embedding(embedding, seeds.clamp(min=0))
     if background is not None:
         outside = ((seeds == 0) & background).long()
         background_mean = mean_embedding(embedding, outside, num_objects=2)[0][:, 1]
-    return propagate_levels(embedding, seeds, means, max_distance, background_mean)[0]
-
-
-def propagate_levels(
-    embedding: Tensor, labels: Tensor, means: Tensor, max_distance: float = 0.3,
-    background_mean: Tensor | None = None, max_levels: int | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Grow labels ``[B, *spatial]`` so many levels; as the operator of this name, in float64."""
-    embedding, means = embedding.double(), unit(means.double())
-    limits = torch.full(labels.shape, max_distance, dtype=torch.float64)
+    means, limits = unit(means.double()), torch.full(seeds.shape, max_distance, dtype=torch.float64)
     if background_mean is not None:
         likeness = torch.einsum("bd...,bd->b...", directions(embedding), unit(background_mean.double()))
         limits = torch.minimum(limits, 1 - likeness)
     finite = torch.isfinite(embedding).all(1)
-    images = zip(directions(embedding), finite, means, labels.long(), limits, strict=True)
-    grown, active = labels.to(torch.int32).clone(), torch.zeros(labels.shape, dtype=torch.bool)
+    images = zip(directions(embedding), finite, means, seeds.long(), limits, strict=True)
+    grown, active = seeds.to(torch.int32).clone(), torch.zeros(seeds.shape, dtype=torch.bool)
     for image, (vectors, known, objects, start, limit) in enumerate(images):
         grown[image], active[image] = _grow(vectors, known, objects, start, limit, max_levels)
-    return grown, active
+    return grown if max_levels is None else (grown, active)
 
 
 def _grow(

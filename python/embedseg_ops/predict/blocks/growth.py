@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from embedseg_ops.ops.propagate_levels import propagate_levels
+from embedseg_ops.ops.levels import grow_levels
 from embedseg_ops.predict.blocks.grid import Box, extent, grow_box, intersect, within
 from embedseg_ops.predict.blocks.job import Job, compact, version
 
@@ -28,9 +28,9 @@ def grow_block(job: Job, block: int, after: int, rounds: dict[int, int]) -> None
     if len(objects):
         vectors = torch.from_numpy(job.folder.load("merged", "vectors.npy")[[0, *objects]])[None]
         background = vectors[:, 0] if job.options.background_threshold is not None else None
-        grown, joined = propagate_levels(
-            job.maps.embedding(window)[None], torch.from_numpy(labels)[None], vectors, job.options.max_distance,
-            background, job.halo,
+        grown, joined = grow_levels(
+            job.maps.embedding(window)[None], torch.from_numpy(labels)[None], vectors, background,
+            job.options.max_distance, job.halo,
         )  # fmt: skip
         labels, active = grown[0].numpy(), joined[0].numpy()
     own = within(core, window)

@@ -66,13 +66,19 @@ __global__ void mean_kernel(const Vectors sums, double* directions, C* rounded, 
   }
 }
 
+// Not in a template, where nvcc takes the lists for something else.
+Means empty_means(const Device& device, int64_t rows, int64_t dim, ScalarType dtype) {
+  return {device.empty({rows, dim}, ScalarType::Double), device.empty({rows, dim}, dtype),
+          device.empty({rows}, ScalarType::Double)};
+}
+
 template <class Vectors>
 Means find_directions(const Device& device, const Vectors& vectors, ScalarType dtype) {
-  Means means = {device.empty({vectors.rows, vectors.dim}, ScalarType::Double),
-                 device.empty({vectors.rows, vectors.dim}, dtype), device.empty({vectors.rows}, ScalarType::Double)};
+  const Means means = empty_means(device, vectors.rows, vectors.dim, dtype);
+  const LaunchShape a_warp_each_row{blocks_for(vectors.rows * warp_size, threads), threads};
   with_compute(dtype, [&]<class C>(C*) {
-    device.launch(mean_kernel<Vectors, C>, {blocks_for(vectors.rows * warp_size, threads), threads}, vectors,
-                  data<double>(means.directions), data<C>(means.rounded), data<double>(means.lengths));
+    device.launch(mean_kernel<Vectors, C>, a_warp_each_row, vectors, data<double>(means.directions),
+                  data<C>(means.rounded), data<double>(means.lengths));
   });
   return means;
 }

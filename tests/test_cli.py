@@ -37,6 +37,17 @@ def test_train_and_predict(data, tmp_path, capsys):
     assert (labels.shape, labels.dtype) == ((40, 48), np.uint16)
 
 
+def test_train_on_one_channel_of_colours(data, tmp_path):
+    for path in sorted((data / "train" / "images").iterdir()):
+        image = tifffile.imread(path)
+        tifffile.imwrite(path, np.stack([image, image, image], -1), photometric="rgb")
+    options = ["--steps", "1", "--batch", "1", "--crop", "32", "--filters", "2"]
+    for name, more in {"all": [], "grey": ["--channels", "1"], "green": ["--channel", "green"]}.items():
+        assert main(["train", str(data), "--out", str(tmp_path / name), *options, *more]) == 0
+        assert load_model(tmp_path / name / "last.safetensors")[1].channels == (1 if more else 3)
+        assert ("\nchannel" in (tmp_path / name / "run.toml").read_text()) == bool(more)
+
+
 def test_wrong_files_are_said_in_one_line(tmp_path, capsys):
     assert main(["train", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err.endswith("train: no such folder\n")

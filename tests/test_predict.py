@@ -55,6 +55,18 @@ def test_folders_in_folders_are_kept_and_brackets_are_names(predict, scans, tmp_
     assert (tmp_path / "one" / "b.tif").exists()
 
 
+def test_series_and_axes_are_chosen(predict, tmp_path):
+    with tifffile.TiffWriter(tmp_path / "two.tif") as writer:
+        for height in (16, 24):
+            writer.write(np.zeros((3, height, 20), np.uint8), photometric="minisblack")
+    status, said = predict(tmp_path / "two.tif", "--out", tmp_path / "out")
+    assert status == 1
+    assert "holds 2 images; choose one with series (--series)" in "".join(said)
+    choice = ["--series", "1", "--axes", "zyx", "--z", "all"]
+    assert predict(tmp_path / "two.tif", "--out", tmp_path / "out", *choice)[0] == 0
+    assert tifffile.imread(tmp_path / "out" / "two.tif").shape == (3, 24, 20)
+
+
 def test_names_of_images(scans, tmp_path):
     def names(*given, out=tmp_path / "out"):
         return [str(one.name) for one in find_images([str(name) for name in given], out)]

@@ -60,6 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     reading.add_argument("--channel", help="take this channel alone: its number, from 0, or its name")
     reading.add_argument("--z", type=values.plane, help="plane of a volume for a 2D model: a number from 0, or all")
     reading.add_argument("--time", type=values.plane, help="time point: a number from 0, or all")
+    reading.add_argument("--series", type=values.whole(0), help="which of a file's images, from 0")
+    reading.add_argument("--axes", help="names of a file's axes, letters of TZCYXS, where it has none or wrong ones")
     network = parser.add_argument_group("the network")
     network.add_argument(
         "--diameter", type=values.number(above=True),

@@ -45,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--init",
         help="start from the weights, and with the architecture, of this model file; shipped: of the package's",
     )
+    parser.add_argument(
+        "--channels", type=values.whole(1),
+        help="that the model takes: 1 makes colours grey, 3 makes grey colours; if not given, those of the first image",
+    )  # fmt: skip
+    parser.add_argument("--channel", help="take this channel of the images alone: its number, from 0, or its name")
     parser.add_argument("--device", type=values.device, help="cpu, cuda, cuda:N or mps; CUDA where there is one")
     parser.add_argument("--overwrite", action="store_true", help="replace files in OUT that something else wrote")
     add_options(parser.add_argument_group("training"), Options, ranges=RANGES)
@@ -54,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run ``embedseg-ops train``."""
     first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, one speaks
-    given = {**vars(options), "channels": None}
+    given = dict(vars(options))
     init = shipped_model() if options.init == "shipped" else options.init
     if first:
         check(options.out, init, options.overwrite)
@@ -63,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         begun["foreground"] |= options.foreground
         given |= {field: begun[field] for field in ("channels", *ARCHITECTURE)}
     samples, validation = load_training_data(
-        options.data, given["spatial_dims"], given["channels"], options.hold_out, first
+        options.data, given["spatial_dims"], given["channels"], options.hold_out, first, options.channel
     )
     settings = make(Settings, {**given, "channels": len(samples[0].image)})
     chosen = make(Options, given)
@@ -92,6 +97,8 @@ def used(options: argparse.Namespace, settings: Settings, chosen: Options) -> by
         "data": str(options.data.absolute()),
         "out": str(options.out.absolute()),
         "hold_out": options.hold_out,
+        "channels": options.channels,
+        "channel": options.channel,
         "init": options.init if options.init in (None, "shipped") else str(Path(options.init).absolute()),
         "device": options.device,
     }
@@ -99,12 +106,17 @@ def used(options: argparse.Namespace, settings: Settings, chosen: Options) -> by
 
 
 def load_training_data(
-    folder: Path, spatial_dims: int, channels: int | None, hold_out: int, progress: bool
+    folder: Path, spatial_dims: int, channels: int | None, hold_out: int, progress: bool, channel: str | None = None
 ) -> tuple[list[Sample], list[Sample]]:
     """Return the samples to train on and those to validate on: ``val/``, or every `hold_out`-th of ``train/``."""
-    samples = load_folder(folder / "train", spatial_dims=spatial_dims, channels=channels, progress=progress)
+
+    def load(name: str, channels: int | None) -> list[Sample]:
+        return load_folder(
+            folder / name, spatial_dims=spatial_dims, channels=channels, progress=progress, channel=channel
+        )
+
+    samples = load("train", channels)
     if (folder / "val").is_dir():
-        channels = len(samples[0].image)
-        return samples, load_folder(folder / "val", spatial_dims=spatial_dims, channels=channels, progress=progress)
+        return samples, load("val", len(samples[0].image))
     held = samples[::hold_out] if hold_out and len(samples) > 1 else []
     return [sample for number, sample in enumerate(samples) if not (held and number % hold_out == 0)], held

@@ -1,10 +1,14 @@
 """``embedseg-ops predict``: nothing is lost, nothing is done twice, one bad file ends nothing."""
 
 import csv
+import dataclasses
 import errno
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -18,6 +22,7 @@ from embedseg_ops.command import predict as command
 from embedseg_ops.command.finding import find_images
 from embedseg_ops.command.main import main
 from embedseg_ops.data.errors import DataError
+from embedseg_ops.data.writing import HOST
 from embedseg_ops.model.files import load_model
 from embedseg_ops.predict.memory import memory_free, memory_needed
 
@@ -218,6 +223,31 @@ def test_memory_needed_grows_with_the_image_and_there_is_some(model):  # noqa: F
     assert memory_needed((1, 4096, 4096), settings, tile=256) < small
     free = memory_free()
     assert free is None or free > 0
+    scaled = dataclasses.replace(settings, diameter=26.0)
+    needed = [memory_needed((1, 512, 512), scaled, diameter=diameter) for diameter in (30.0, 13.0, 2.0, None)]
+    assert needed[0] < needed[1] < needed[2] == needed[3]
+
+
+def test_a_request_to_end_is_an_interrupt(predict, scans, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "segment", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    status, said = predict(scans, "--out", tmp_path / "out")
+    assert (status, said[-1]) == (130, "embedseg-ops: interrupted; the same command goes on from here")
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_a_killed_process_left_is_removed(predict, scans, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    left = out / f".embedseg-{HOST}-{process.pid}-0123.part.tif"
+    running = out / f".embedseg-{HOST}-{os.getppid()}-0123.part.tif"
+    elsewhere = out / f".embedseg-another-{process.pid}-0123.part.tif"
+    for path in (left, running, elsewhere):
+        path.write_bytes(b"half")
+    assert predict(scans, "--out", out)[0] == 0
+    assert [path.exists() for path in (left, running, elsewhere)] == [False, True, True]
 
 
 def test_options_of_the_postprocessing_reach_it(predict, scans, tmp_path, monkeypatch, model):  # noqa: F811
@@ -228,11 +258,11 @@ def test_options_of_the_postprocessing_reach_it(predict, scans, tmp_path, monkey
         return np.zeros(image.shape[1:], np.int32)
 
     monkeypatch.setattr(command, "segment", note)
-    given = "--threshold 0.25 --min-size 7 --background-threshold none --max-objects 9 --diameter 5 --tile 64"
+    given = "--threshold 0.25 --min-size 7 --background-threshold none --max-objects 9 --tile 64"
     assert predict(scans / "a.tif", "--out", tmp_path / "out", *given.split())[0] == 0
     own = load_model(model)[1].postprocess
     expected = {"seed_threshold": 0.25, "min_object_size": 7, "background_threshold": None, "max_objects": 9}
-    assert seen == [({**own, **expected}, {"diameter": 5.0, "tile": 64, "overlap": None, "progress": True})]
+    assert seen == [({**own, **expected}, {"diameter": None, "tile": 64, "overlap": None, "progress": True})]
 
 
 def test_every_kind_of_output_is_written(predict, scans, tmp_path, monkeypatch):

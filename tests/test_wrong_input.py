@@ -34,6 +34,7 @@ predict IMAGE --out OUT --gamma light | argument --gamma: invalid float
 predict IMAGE --out OUT --diameter 0 | argument --diameter: expected a finite number above 0
 predict IMAGE --out OUT --diameter -3 | argument --diameter: expected a finite number above 0
 predict IMAGE --out OUT --diameter nan | argument --diameter: expected a finite number
+predict IMAGE --out OUT --diameter 9 | this model has none of its own
 predict IMAGE --out OUT --device tpu | argument --device: expected cpu, cuda, cuda:N or mps, got 'tpu'
 predict IMAGE --out OUT --device cuda:99 | finds no device cuda:99
 predict IMAGE --out OUT --device cpu:1 | finds no device cpu:1

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from embedseg_ops.command.speech import one_line, reason, say
+from embedseg_ops.data.errors import DataError
 
 ENDS_ALL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no other file can be written, either
 
@@ -31,9 +32,11 @@ class Batch:
             if self.debug:
                 traceback.print_exc()
             if isinstance(error, OSError) and error.errno in ENDS_ALL:
+                error.filename = error.filename or path
                 raise
             said, name = reason(error), one_line(path)
-            self.failures.append(said if name in said else f"{name}: {said}")
+            named = isinstance(error, DataError) or name in said
+            self.failures.append(said if named else f"{name}: {said}")
 
     def finish(self, count: int) -> int:
         """Say which of `count` files failed, and why; return the exit status."""

@@ -2,9 +2,12 @@
 
 import argparse
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from embedseg_ops.command import demo, evaluate, predict, train
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given = ["train", *with_configuration(given[1:], train.add_arguments)]
         options = parser.parse_args(given)
         run: Callable[[argparse.Namespace], int] = options.run
-        with warnings_in_one_line():
+        with warnings_in_one_line(), ending_as_an_interrupt():
             return run(options)
     except KeyboardInterrupt:
         say("interrupted; the same command goes on from here")
@@ -57,6 +60,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         is_wrong = isinstance(error, ValueError | ImportError | OSError) and not is_out_of_memory(error)
         is_full = isinstance(error, OSError) and error.errno in ENDS_ALL
         return 2 if is_wrong and not is_full else 1
+
+
+@contextmanager
+def ending_as_an_interrupt() -> Iterator[None]:
+    """Let a request to end (SIGTERM, as a cluster sends it) do what Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what a signal does
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def make_parser() -> argparse.ArgumentParser:

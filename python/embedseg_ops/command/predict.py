@@ -19,6 +19,7 @@ from embedseg_ops.command.speech import one_line, say
 from embedseg_ops.command.writers import WRITERS, Result
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.images import ImageFile, read
+from embedseg_ops.data.writing import remove_leftovers
 from embedseg_ops.export.overlay import GAMMA
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model, shipped_model
@@ -77,6 +78,9 @@ def run(options: argparse.Namespace) -> int:
     """Run ``embedseg-ops predict``; return the exit status."""
     jobs, todo = plan(options)
     model = open_model(options) if todo else None
+    for folder in {path.parent for job in todo for path in (*job.outputs.values(), job.record.path)}:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
     batch = Batch(options.debug)
     done: list[tuple[int, Path]] = []
     try:
@@ -93,6 +97,8 @@ def run(options: argparse.Namespace) -> int:
 def open_model(options: argparse.Namespace) -> Model:
     """Return the model with the postprocessing that was asked for."""
     network, settings = load_model(options.model or shipped_model(), choose_device(options.device))
+    if options.diameter is not None and settings.diameter is None:
+        raise ValueError("--diameter is given, but this model has none of its own: it sees every image as it is")
     chosen: Any = {**settings.postprocess, **given_parameters(options, PostprocessOptions)}
     model = network, dataclasses.replace(settings, postprocess=chosen)
     check_postprocess(model[1])
@@ -103,7 +109,6 @@ def segment_all(
     jobs: Sequence[Job], model: Model, options: argparse.Namespace, batch: Batch, done: list[tuple[int, Path]]
 ) -> None:
     """Segment the images; add each one's number of objects, and where its first output is, to `done`."""
-    options.out.mkdir(parents=True, exist_ok=True)
     print(f"segmenting {len(jobs)} images on device {next(model[0].parameters()).device}", file=sys.stderr)
     for job in tqdm(jobs, unit="image", disable=len(jobs) == 1):
         with batch.attempt(job.image.path):
@@ -129,7 +134,7 @@ def segment_file(path: Path, model: Model, options: argparse.Namespace, progress
     if not np.isfinite(pixels).all():
         raise DataError(f"{path}: {np.count_nonzero(~np.isfinite(pixels))} of its values are not finite")
     planes = pixels.shape[: image.axes.index("C")]
-    check_memory(path, pixels.shape[len(planes) :], settings, options.tile)
+    check_memory(path, memory_needed(pixels.shape[len(planes) :], settings, options.tile, options.diameter))
     labels = np.zeros(planes + pixels.shape[len(planes) + 1 :], np.int32)
     how: dict[str, Any] = {"diameter": options.diameter, "tile": options.tile, "overlap": options.overlap}
     for place in np.ndindex(planes):
@@ -137,14 +142,14 @@ def segment_file(path: Path, model: Model, options: argparse.Namespace, progress
     return image, labels
 
 
-def check_memory(path: Path, shape: Sequence[int], settings: Settings, tile: int | None) -> None:
+def check_memory(path: Path, needed: int) -> None:
     """Refuse an image for which there is not enough memory; say how much a large one needs."""
-    needed, free = memory_needed(shape, settings, tile), memory_free()
+    free = memory_free()
     if free is None:
         return
     said = f"{path}: needs about {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free"
     if needed > free:
-        raise MemoryError(f"{said}; cut the image, or use a smaller --tile or embedseg_ops.segment_blocks")
+        raise MemoryError(f"{said}; cut the image, give a smaller --tile, or use embedseg_ops.segment_blocks")
     if needed > 2**30:
         say(said)
 
@@ -155,7 +160,6 @@ def write_all(job: Job, result: Result) -> int:
     objects = sum(int(plane.max(initial=0)) for plane in planes)
     job.record.begin(job.made, job.outputs.values())
     for kind, path in job.outputs.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
         WRITERS[kind].write(path, result)
     job.record.finish(job.made, job.outputs.values(), objects)
     return objects

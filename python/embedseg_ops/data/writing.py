@@ -1,11 +1,16 @@
 """Writing files such that nobody ever sees half of one."""
 
+import hashlib
 import os
+import re
 import secrets
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 @contextmanager
@@ -22,7 +27,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         the path to write to: in the same folder, with the same extension, and no such file yet.
     """
     path = Path(path)
-    part = path.with_name(f".embedseg-{secrets.token_hex(8)}.part{path.suffix}")
+    part = path.with_name(f".embedseg-{HOST}-{os.getpid()}-{secrets.token_hex(8)}.part{path.suffix}")
     try:
         yield part
         for file in part.rglob("*") if part.is_dir() else [part]:
@@ -48,3 +53,22 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes of this machine that were killed have left half written in a folder."""
+    for part in folder.glob(f".embedseg-{HOST}-*.part*"):
+        process = re.match(rf"\.embedseg-{HOST}-(\d+)-", part.name)
+        if process and not is_running(int(process[1])):
+            remove(part)
+
+
+def is_running(process: int) -> bool:
+    """Return whether there is a process of this number."""
+    try:
+        os.kill(process, 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return False
+    except OSError:  # of somebody else
+        return True
+    return True

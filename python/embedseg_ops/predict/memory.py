@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from embedseg_ops.data.scale import enlargement
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.predict.network import TILES
 
@@ -11,20 +12,26 @@ WORK = 24  # bytes a pixel of postprocessing: smoothed distance, seeds, labels, 
 MAPS = 12  # maps of a network's tile that are alive at once, each of as many channels as it has filters
 
 
-def memory_needed(shape: Sequence[int], settings: Settings, tile: int | None = None) -> int:
+def memory_needed(
+    shape: Sequence[int], settings: Settings, tile: int | None = None, diameter: float | None = None
+) -> int:
     """Return about how many bytes `embedseg_ops.segment` takes beside the image itself.
 
     Args:
         shape: of the image, ``[C, *spatial]``.
         settings: of the model.
         tile: see `embedseg_ops.predict.network.predict_network`.
+        diameter: of the objects; None: for a model that has one, the image may be enlarged as far as that goes.
     """
     channels, *spatial = shape
+    zoom = enlargement(diameter or 1e-9, settings.diameter)
     side = tile or TILES[len(spatial)]
-    in_tile = math.prod(min(length, side) for length in spatial)
+    in_tile = math.prod(min(length * zoom, side) for length in spatial)
     outputs = 4 * (settings.dim + 1)  # embedding and distance map, float32
     normalised = 16 * channels  # percentiles in float64, then float32
-    return math.prod(spatial) * (outputs + normalised + WORK) + in_tile * 4 * (MAPS * settings.filters + settings.dim)
+    enlarged = (outputs + 4 * channels) * zoom ** len(spatial) if zoom > 1 else 0
+    a_pixel = outputs + normalised + WORK + enlarged
+    return round(math.prod(spatial) * a_pixel + in_tile * 4 * (MAPS * settings.filters + settings.dim))
 
 
 def memory_free() -> int | None:

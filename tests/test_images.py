@@ -1,5 +1,6 @@
 """Images: what a file says decides what is read, and errors name the file and what it holds."""
 
+import struct
 import warnings
 
 import numpy as np
@@ -142,3 +143,62 @@ def test_truncated_files_are_named(tmp_path, suffix, part):
     path.write_bytes(content[: int(part * len(content))])
     with pytest.raises(DataError, match=rf"cut\{suffix}: \w+"):
         read_image(path)
+
+
+def test_pictures_of_any_size_are_read(tmp_path, monkeypatch):
+    Image.fromarray(COLOUR).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    assert read_image(tmp_path / "large.png").shape == (3, 12, 17)
+    assert Image.MAX_IMAGE_PIXELS == 50
+
+
+def test_more_than_the_memory_is_refused(tmp_path):
+    header = struct.pack("<2sIHHI IiiHHIIiiII", b"BM", 99, 0, 0, 54, 40, 3_000_000, 2_000_000, 1, 24, 0, 0, 0, 0, 0, 0)
+    (tmp_path / "huge.bmp").write_bytes(header + bytes(45))
+    with pytest.raises(DataError, match=r"huge\.bmp: needs [\d,.]+ GiB of memory, and there are"):
+        read_image(tmp_path / "huge.bmp")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"byteorder": ">"},
+        {"compression": "deflate", "tile": (16, 16)},
+        {"imagej": True, "metadata": {"axes": "ZCYX"}},
+        {"ome": True, "metadata": {"axes": "ZCYX"}, "compression": "lzw"},
+    ],
+)
+def test_large_tiffs_are_read_lazily(tiff, monkeypatch, options):
+    if "compression" in options:
+        pytest.importorskip("zarr")
+    path = tiff(STACK, photometric="minisblack", **{"metadata": {"axes": "ZCYX"}, **options})
+    monkeypatch.setattr("embedseg_ops.data.tiff.LAZY_BYTES", 0)
+    image = open_image(path, 3)
+    assert not isinstance(image.pixels.pixels, np.ndarray) or isinstance(image.pixels.pixels, np.memmap)
+    np.testing.assert_array_equal(image.pixels[1:, 1, 5:20, -9:], STACK[1, 1:, 5:20, -9:])
+    np.testing.assert_array_equal(image.pixels[...], STACK.swapaxes(0, 1))
+    np.testing.assert_array_equal(read(path, 3).pixels, STACK.swapaxes(0, 1))
+
+
+def test_pyramids_are_read_lazily(tmp_path, monkeypatch):
+    pytest.importorskip("zarr")
+    colours = RANDOM.integers(0, 256, (64, 96, 3), np.uint8)
+    with tifffile.TiffWriter(tmp_path / "slide.tif") as writer:
+        writer.write(colours, subifds=1, photometric="rgb", tile=(16, 16), compression="deflate")
+        writer.write(colours[::2, ::2], subfiletype=1, photometric="rgb", tile=(16, 16), compression="deflate")
+    monkeypatch.setattr("embedseg_ops.data.tiff.LAZY_BYTES", 0)
+    grey = open_image(tmp_path / "slide.tif", channels=1, level=1)
+    assert (grey.pixels.shape, grey.pixels.dtype) == ((1, 32, 48), np.float32)
+    np.testing.assert_array_equal(
+        grey.pixels[:, 3:9, 40:], read(tmp_path / "slide.tif", channels=1).pixels[:, 6:18:2, 80::2]
+    )
+
+
+@pytest.mark.parametrize("key", [(0, 0, 0, 0), (slice(None, None, 2),), (Ellipsis, slice(5, 1)), (9, 0, 0, 0)])
+def test_slices_are_those_of_an_array(tiff, key):
+    view = open_image(tiff(STACK, photometric="minisblack", metadata={"axes": "ZCYX"}), 3).pixels
+    if key[0] == 9 or (isinstance(key[0], slice) and key[0].step):
+        with pytest.raises(IndexError):
+            view[key]
+    else:
+        np.testing.assert_array_equal(view[key], STACK.swapaxes(0, 1)[key])

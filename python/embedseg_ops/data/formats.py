@@ -1,5 +1,6 @@
 """Which reader a file belongs to: its first bytes decide, and its name where they cannot."""
 
+import warnings
 from pathlib import Path
 
 from embedseg_ops.data.errors import DataError
@@ -22,6 +23,13 @@ def open_stored(path: Path, series: int | None = None, level: int = 0, as_stored
     Raises:
         DataError: not an image, or without the series or level.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # decoders' own, of odd files; what is damaged is an error
+        return opened(path, series, level, as_stored)
+
+
+def opened(path: Path, series: int | None, level: int, as_stored: bool) -> Stored:
+    """Open an image of a file by the reader that it belongs to."""
     if path.is_dir() and not is_zarr(path):
         raise DataError(f"{path}: a folder without Zarr's metadata, expected an image")
     if path.is_dir():

@@ -30,6 +30,14 @@ def test_ids_of_any_size_and_ignored_pixels(tmp_path, most):
     np.testing.assert_array_equal(read_labels(tmp_path / "b.tif"), [[-1, 0, 2, 1]])
 
 
+@pytest.mark.parametrize("axes", ["ZYX", "CYX", "TYX", "ZCYX", "TZCYX"])
+def test_volumes_of_labels_whatever_their_planes_are_called(tmp_path, axes):
+    volume = np.stack([NUMBERED, NUMBERED * 0, NUMBERED]).astype(np.uint16)
+    shape = [1] * (len(axes) - 3) + list(volume.shape)
+    tifffile.imwrite(tmp_path / "a.tif", volume.reshape(shape), imagej=True, metadata={"axes": axes})
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.tif", 3), volume)
+
+
 def test_axes_of_length_one_are_dropped_and_palettes_are_ids(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", LABELS[None, None].astype(np.uint16), photometric="minisblack")
     np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), NUMBERED)

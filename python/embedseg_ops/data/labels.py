@@ -1,6 +1,7 @@
 """Label maps, renumbered 1, 2, … in the order of their ids."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from embedseg_ops.data.folders import Source
 from embedseg_ops.data.formats import open_stored
 from embedseg_ops.data.masks import suspicion
 from embedseg_ops.data.outlines import coco, read_coco, read_rois
+from embedseg_ops.data.stored import Stored
 
 TABLE = 2**26  # ids up to here are renumbered through a table
 
@@ -84,12 +86,21 @@ def stored_labels(path: Path, spatial_dims: int) -> np.ndarray:
                 raise DataError(f"{path}: shape {labels.shape}, expected a label map with {spatial_dims} axes")
             return whole_numbers(path, labels)
         refuse_lossy(path)
-        stored = open_stored(path, as_stored=True)
+        stored = without_channels(open_stored(path, as_stored=True), spatial_dims)
         if stored.length("S") > 1 or stored.length("C") > 1:
             raise DataError(f"{described(stored)}; expected a label map, with one number, not a colour, a pixel")
         stored = name_axes(stored, "Z" if spatial_dims == 3 else "")
         view, _ = arrange(stored, spatial_dims, 1, None, {"T": None, "Z": None})
         return whole_numbers(path, view[0])
+
+
+def without_channels(stored: Stored, spatial_dims: int) -> Stored:
+    """Return labels whose channels or times are planes, if a volume has no others: many writers mix them up."""
+    names = [name for name in "CT" if stored.length(name) > 1]
+    if spatial_dims == 3 and stored.length("Z") == 1 and len(names) == 1:
+        axes = stored.axes.replace("Z", "I").replace(names[0], "Z")
+        return replace(stored, axes=axes)
+    return stored
 
 
 def refuse_lossy(path: Path) -> None:

@@ -62,7 +62,7 @@ def quiet(path: Path) -> Iterator[None]:
     logger, errors = logging.getLogger("tifffile"), []
 
     def keep(record: logging.LogRecord) -> bool:
-        if record.levelno >= logging.ERROR:
+        if record.levelno >= logging.ERROR or "zeroed" in record.getMessage():  # files that an OME-TIFF names
             errors.append(record.getMessage())
         return False
 

@@ -129,7 +129,7 @@ def draw_embedding(labels: np.ndarray, directions: np.ndarray, random: np.random
 
 
 def normalised_distance(labels: np.ndarray) -> np.ndarray:
-    """SPEC's distance map, object by object in a crop one pixel wider than the object."""
+    """The distance map, object by object in a crop one pixel wider than the object."""
     distance = np.zeros(labels.shape, np.float32)
     for label, box in enumerate(ndimage.find_objects(np.maximum(labels, 0)), start=1):
         if box is None:

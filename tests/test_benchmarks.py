@@ -1,4 +1,4 @@
-"""The benchmarks run, and their peers give what SPEC says; whether ours does is the operators' own tests' business."""
+"""The benchmarks run, and their peers give what docs/method.md says; ours is tested elsewhere."""
 
 import json
 import sys

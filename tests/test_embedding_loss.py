@@ -12,7 +12,7 @@ VOLUME = cells((7, 12, 17), 6, gap=0.3)[None]
 
 
 def definition(embedding, labels, distance, weights, background):
-    """SPEC's sums, written out one object and one pair at a time, in float64; autograd gives the gradient."""
+    """The sums of docs/method.md, one object and one pair at a time, in float64; autograd gives the gradient."""
     consistency = discrimination = torch.zeros((), dtype=torch.float64)
     for image, vectors in zip(labels, embedding.double(), strict=True):
         ids = [int(k) for k in image.unique() if k > 0 or (k == 0 and background)]

@@ -29,7 +29,7 @@ def best_dice(dice):
 
 
 def defined(truth, prediction):
-    """Every measure of one image as SPEC words it."""
+    """Every measure of one image as docs/method.md, Measures, words it."""
     true, predicted = masks(truth, truth >= 0), masks(prediction, truth >= 0)
     shared, total = (
         (true @ predicted.T).astype(np.float64),

@@ -22,7 +22,7 @@ def sure_background(labels, share=0.2):
 
 
 def brute_force(embedding, seeds, max_distance, background=None):
-    """SPEC's levels, pixel by pixel, in float64; the background may compete."""
+    """The levels of docs/method.md, Postprocessing, pixel by pixel, in float64; the background may compete."""
     result = seeds.numpy().astype(np.int32).copy()
     outside = np.zeros(result.shape, bool) if background is None else background.numpy() & (result == 0)
     for vectors, labels, out in zip(embedding.double().numpy(), result, outside, strict=True):

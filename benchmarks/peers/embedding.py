@@ -31,7 +31,7 @@ def scatter_add(embedding: Tensor, labels: Tensor) -> Tensor:
 
 
 def balanced(labels: Tensor) -> Tensor:
-    """SPEC's weight of the background and of the foreground, [2]."""
+    """The balanced weight of the background and of the foreground, [2]."""
     background = (labels == 0).sum()
     return labels.numel() / (2 * torch.stack([background, labels.numel() - background]))
 
@@ -50,7 +50,7 @@ def naive_loss(embedding: Tensor, labels: Tensor, pairs: Tensor) -> Tensor:
 
 
 def closed_form(embedding: Tensor, labels: Tensor, pairs: Tensor, objects: int) -> Tensor:
-    """SPEC's one pass: L_con = 1/N · Σ_k w_k (M_k − ‖S_k‖). All labels 0 … K − 1 must occur."""
+    """docs/method.md, One pass forward: L_con = 1/N · Σ_k w_k (M_k − ‖S_k‖). All labels 0 … K − 1 must occur."""
     rows = F.normalize(precise(embedding), dim=1)[0].flatten(1).T
     ids = labels.flatten().long()
     sums = rows.new_zeros(objects, rows.shape[1]).index_add(0, ids, rows)

@@ -1,4 +1,4 @@
-"""Neighbouring objects, as SciPy and OpenCV users find them. All give SPEC's sorted int64 [P, 3]."""
+"""Neighbouring objects, as SciPy and OpenCV users find them. All give the sorted int64 [P, 3]."""
 
 import numpy as np
 from scipy import ndimage, spatial

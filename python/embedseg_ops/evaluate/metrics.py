@@ -1,4 +1,4 @@
-"""How good a segmentation is: SPEC, Measures.
+"""How good a segmentation is: docs/method.md, Measures.
 
 :func:`evaluate` gives every measure in one pass over the images; the functions named after a measure give that one.
 

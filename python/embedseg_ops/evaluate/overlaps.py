@@ -1,4 +1,4 @@
-"""Which true object shares how many pixels with which predicted one: what every measure of SPEC is a sum over."""
+"""Which true object shares how many pixels with which predicted one: what every measure is a sum over."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -168,7 +168,7 @@ class EmbeddingModel(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return the embedding ``[B, dim, *spatial]`` and the distance map ``[B, *spatial]`` of ``[B, C, *spatial]``.
 
-        The distance is in the unit of its maximum in the object, from 0 to about 1 (SPEC "Distance map"). In training
+        The distance is normalised, from 0 to about 1 (docs/method.md, Distance map and its loss). In training
         mode, a head may have more to say: see `EmbeddingHead.forward`.
         """
         padding = [amount for size in reversed(image.shape[2:]) for amount in (0, -size % self.divisor)]

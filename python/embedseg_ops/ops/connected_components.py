@@ -1,4 +1,4 @@
-"""Connected components of a mask: SPEC, Postprocessing, step 1."""
+"""Connected components of a mask: docs/method.md, Postprocessing, step 1."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Normalised distance of every object pixel to the outside: SPEC, Distance map and its loss."""
+"""Normalised distance of every object pixel to the outside: docs/method.md, Distance map and its loss."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The embedding loss with local constraints: SPEC, Embedding loss; the paper's equations 1 to 3."""
+"""The embedding loss with local constraints: docs/method.md, Embedding loss; the paper's equations 1 to 3."""
 
 from typing import Any, NamedTuple
 

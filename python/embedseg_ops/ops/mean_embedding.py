@@ -1,4 +1,4 @@
-"""The mean embedding of every object: SPEC, Mean embedding."""
+"""The mean embedding of every object: docs/method.md, Mean embedding."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which objects are close to each other: SPEC, Neighbours."""
+"""Which objects are close to each other: docs/method.md, Neighbours."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""From a network's output to labels: SPEC, Postprocessing."""
+"""From a network's output to labels: docs/method.md, Postprocessing."""
 
 import math
 

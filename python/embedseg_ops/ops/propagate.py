@@ -1,4 +1,4 @@
-"""Growth of seeds over the pixels like them: SPEC, Postprocessing, steps 2 to 4."""
+"""Growth of seeds over the pixels like them: docs/method.md, Postprocessing, steps 2 to 4."""
 
 from typing import overload
 

@@ -1,4 +1,4 @@
-"""Removal of small objects from a label map: the size options of SPEC, Postprocessing."""
+"""Removal of small objects from a label map: the size options of docs/method.md, Postprocessing."""
 
 import operator
 

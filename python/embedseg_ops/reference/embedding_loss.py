@@ -1,4 +1,4 @@
-"""The embedding loss, in plain PyTorch: SPEC's formulas, term by term."""
+"""The embedding loss, in plain PyTorch: the formulas of docs/method.md, Embedding loss, term by term."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""The training loss: L = L_reg + λ₁ L_emb (paper, Equation 4; SPEC "Distance map and its loss")."""
+"""The training loss: L = L_reg + λ₁ L_emb (paper, Equation 4; docs/method.md, Distance map and its loss)."""
 
 from typing import NamedTuple
 
@@ -42,7 +42,7 @@ class TrainingLoss(NamedTuple):
 
 
 def pixel_weights(labels: Tensor, weights: str | None = "balanced") -> Tensor:
-    """Return the weights w_p, float32 ``[B, *spatial]``, 0 where labels are −1 (SPEC "Embedding loss, one image").
+    """Return the weights w_p, float32 ``[B, *spatial]``, 0 where labels are −1 (docs/method.md, Embedding loss).
 
     Args:
         labels: integer ``[B, *spatial]``.

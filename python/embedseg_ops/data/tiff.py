@@ -1,6 +1,7 @@
 """TIFF and what is built on it (OME, ImageJ, LSM, slides), read by tifffile."""
 
 import logging
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,5 +146,17 @@ def lazy(path: Path, series: TiffPageSeries, level: int) -> Pixels:
         import zarr
     except ImportError:
         return np.asarray(chosen.asarray())
-    store = TiffFile(path).aszarr(series=number_of(series), level=level)
-    return zarr.open_array(store, mode="r")
+    file = TiffFile(path)
+    return ThroughZarr(file, zarr.open_array(file.aszarr(series=number_of(series), level=level), mode="r"))
+
+
+class ThroughZarr:
+    """Pixels of a TIFF that stays open as long as they are there."""
+
+    def __init__(self, file: TiffFile, array: Any):
+        self.array, self.shape, self.dtype = array, tuple(array.shape), array.dtype
+        weakref.finalize(self, file.close)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """Return a part, decoded."""
+        return np.asarray(self.array[key])

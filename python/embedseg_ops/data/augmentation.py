@@ -1,6 +1,7 @@
 """Random crops of an image and its labels: geometry in one sampling, then intensity, all from one seed."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -71,9 +72,9 @@ def random_crop(
     points = sampling_points(labels.shape, crop, random, augmentation, zoom)  # [*crop, S], in pixels
     sizes = torch.tensor(labels.shape, dtype=torch.float32)
     grid = ((2 * points + 1) / sizes - 1).flip(-1)[None]  # in the units and the order of grid_sample
-    options = {"padding_mode": "reflection", "align_corners": False}
-    sampled = F.grid_sample(image[None], grid, mode="bilinear", **options)[0]
-    nearest = F.grid_sample(labels[None, None].to(torch.float32), grid, mode="nearest", **options)[0, 0]
+    sample = partial(F.grid_sample, grid=grid, padding_mode="reflection", align_corners=False)
+    sampled = sample(image[None], mode="bilinear")[0]
+    nearest = sample(labels[None, None].to(torch.float32), mode="nearest")[0, 0]
     inside = ((points > -0.5) & (points < sizes - 0.5)).all(-1)
     if augmentation is not None:
         sampled = change_intensity(sampled, random, augmentation)

@@ -56,7 +56,7 @@ def predict_scaled(
         return outputs(enlargement(diameter, settings.diameter))
     zoom, found = 1.0, outputs(1.0)
     for _ in range(PASSES - 1):
-        labels = postprocess(*found, **settings.postprocess)[0]
+        labels = postprocess(*found, spatial_dims=image.ndim - 1, **settings.postprocess)[0]
         wanted = enlargement(median_diameter(labels), settings.diameter)
         if wanted < SAME * zoom:
             break

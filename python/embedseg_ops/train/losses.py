@@ -97,7 +97,7 @@ def regression_loss(
     errors = (distance.float() - target) ** 2
     if by_object:
         errors = errors * object_weights(labels)
-    return scale**2 * mean_error(errors, labels, weights)
+    return scale * scale * mean_error(errors, labels, weights)
 
 
 def foreground_loss(logits: Tensor, labels: Tensor, weights: str | None = "balanced") -> Tensor:

@@ -29,8 +29,8 @@ from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.network import predict_network
 
 
-def mosaic(data: Path, side: int, tile: int = 256) -> np.ndarray:
-    """Real images side by side, turned and mirrored, uint8 ``[side, side]``."""
+def mosaic(data: Path, side: int, tile: int = 250) -> np.ndarray:
+    """Real images side by side, turned, uint8 ``[side, side]``; no seam between them is a block's face."""
     random = np.random.default_rng(0)
     files = sorted((data / "images").iterdir())
     image = np.zeros((side, side), np.uint8)
@@ -40,7 +40,8 @@ def mosaic(data: Path, side: int, tile: int = 256) -> np.ndarray:
             while min(one.shape) < tile:
                 one = read_image(files[random.integers(len(files))], channels=1)[0]
             one = np.rot90(one[:tile, :tile].astype(float), random.integers(4))
-            image[top : top + tile, left : left + tile] = 255 * one / max(one.max(), 1)
+            place = image[top : top + tile, left : left + tile]
+            place[...] = (255 * one / max(one.max(), 1))[: place.shape[0], : place.shape[1]]
     return image
 
 

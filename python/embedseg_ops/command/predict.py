@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from embedseg_ops.command import values
+from embedseg_ops.command import slides, values
 from embedseg_ops.command.batch import Batch
 from embedseg_ops.command.jobs import CHOICE, Job, plan
 from embedseg_ops.command.options import add_parameters, given_parameters
@@ -39,7 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of ``predict``."""
     parser.add_argument("images", nargs="+", help="image files, folders of them, or patterns such as 'scans/*.tif'")
     parser.add_argument("--model", type=Path, help="model file; without, the one that comes with the package")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the outputs; folders in it as in the input")
+    parser.add_argument(
+        "--out", type=Path, required=True,
+        help="folder for the outputs, folders in it as in the input; or NAME.zarr for one image of any size",
+    )  # fmt: skip
     parser.add_argument("--device", type=values.device, help="cpu, cuda, cuda:N or mps; CUDA where there is one")
     parser.add_argument(
         "--recursive", action=argparse.BooleanOptionalAction, default=True, help="look into folders in folders"
@@ -70,12 +73,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     network.add_argument("--tile", type=values.whole(1), help="largest side of a tile, in pixels")
     network.add_argument("--overlap", type=values.whole(0), help="of neighbouring tiles, in pixels")
+    slides.add_arguments(parser.add_argument_group("images of any size"))
     group = parser.add_argument_group("postprocessing")
     add_parameters(group, postprocess, PostprocessOptions, "the model's own", ALIASES)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run ``embedseg-ops predict``; return the exit status."""
+    if slides.is_wanted(options):
+        return slides.run(options, open_model(options))
     jobs, todo = plan(options)
     model = open_model(options) if todo else None
     for folder in {path.parent for job in todo for path in (*job.outputs.values(), job.record.path)}:
@@ -112,6 +118,9 @@ def segment_all(
     print(f"segmenting {len(jobs)} images on device {next(model[0].parameters()).device}", file=sys.stderr)
     for job in tqdm(jobs, unit="image", disable=len(jobs) == 1):
         with batch.attempt(job.image.path):
+            if slides.is_too_large(job.image.path, model[1], options):
+                done.append(slides.segment_beside(job.image, model, options))
+                continue
             image, labels = segment_file(job.image.path, model, options, progress=len(jobs) == 1)
             objects = write_all(job, Result(image, labels, options))
             done.append((objects, next(iter(job.outputs.values()), job.image.path)))

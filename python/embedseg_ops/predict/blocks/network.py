@@ -9,11 +9,39 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from embedseg_ops.data.images import open_image
 from embedseg_ops.data.samples import stretch
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.predict.blocks.maps import TileMaps
 from embedseg_ops.predict.network import predict_tile
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An image file, of any format, that is opened where it is read; a process opens it once.
+
+    Args:
+        path: of the file.
+        spatial_dims: 2 or 3.
+        channels: how many are wanted.
+        choice: the other arguments of `embedseg_ops.data.images.open_image`.
+    """
+
+    path: str
+    spatial_dims: int
+    channels: int
+    choice: tuple[tuple[str, Any], ...] = ()
+
+    def __call__(self) -> Any:
+        """Return the pixels ``[C, *spatial]``, to be sliced."""
+        return pixels(self)
+
+
+@lru_cache(maxsize=2)
+def pixels(image: Opened) -> Any:
+    """Return the pixels of a file."""
+    return open_image(image.path, image.spatial_dims, channels=image.channels, **dict(image.choice)).pixels
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.blocks.job import Job
 from embedseg_ops.predict.blocks.maps import TileGrid, TileMaps
-from embedseg_ops.predict.blocks.network import Planes, Tiler
+from embedseg_ops.predict.blocks.network import Opened, Planes, Tiler
 from embedseg_ops.predict.blocks.options import Options
 from embedseg_ops.predict.blocks.passes import Summary, finished, run_passes
 from embedseg_ops.predict.blocks.percentiles import image_percentiles
@@ -47,6 +48,7 @@ def segment_blocks(
     resume: bool = True,
     folder: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    choice: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Segment an image of any size: exactly what :func:`embedseg_ops.segment` gives for the whole image.
 
@@ -55,7 +57,8 @@ def segment_blocks(
 
     Args:
         image: ``[*spatial]`` or ``[C, *spatial]``, any real dtype: a zarr, dask or NumPy array, a memmap, or the path
-            of a zarr array or a .npy file. Its percentiles are those of the whole, for integers of up to 16 bits from
+            of a .npy file or of any image that `embedseg_ops.data.images.open_image` opens (TIFF and Zarr are read
+            window by window). Its percentiles are those of the whole, for integers of up to 16 bits from
             a histogram, for others in a larger image from a sample of 2²⁴ pixels.
         out: receives the labels ``[*spatial]``: an array of integers of the same kinds, or a path that ends with .zarr
             (OME-Zarr 0.5, uint32, with a pyramid) or .npy (uint32), made if it is not there.
@@ -71,6 +74,7 @@ def segment_blocks(
         resume: go on where an interrupted run stopped.
         folder: keeps the run's files; None: ``out/.run`` in a .zarr, beside a .npy; one that is removed for an array.
         progress: show a progress bar for each pass.
+        choice: of what a file holds, as `open_image` takes it: ``{"level": 1, "channel": "DAPI"}``.
 
     Returns:
         how many objects, seeds, pieces of seeds that were merged, and rounds of growth there were.
@@ -83,7 +87,7 @@ def segment_blocks(
     where = next(model[0].parameters()).device if isinstance(model, tuple) else choose_device(device)
     network, settings = model if isinstance(model, tuple) else load_model(model or shipped_model(), where)
     check_diameter(diameter, settings)
-    opens = handle(image, "image")
+    opens = open_source(image, settings, choice or {})
     planes = Planes(opens, settings.spatial_dims)
     check_image(opens(), planes, settings)
     shape = planes.shape[1:]
@@ -102,8 +106,8 @@ def segment_blocks(
         threads = min(client.nthreads().values()) if client is not None else torch.get_num_threads()
         place = Folder(path)
         run = describe(shape, core, halo, options) | {
-            "image": str(planes.dtype), "model": digest(network), "device": where.type, "tile": tile,
-            "overlap": overlap, "threads": threads,
+            "image": str(planes.dtype), "changed": changed(image), "model": digest(network), "device": where.type,
+            "tile": tile, "overlap": overlap, "threads": threads,
         }  # fmt: skip
         place.start(run, resume)
         if (summary := finished(place)) is not None:
@@ -118,6 +122,13 @@ def segment_blocks(
         run_network(tiler, client, threads, progress)
         job = Job(place, Grid(shape, core), halo, maps, options, levels[0], levels[1:])
         return run_passes(job, client, threads, progress)
+
+
+def open_source(image: Any, settings: Settings, choice: Mapping[str, Any]) -> Callable[[], Any]:
+    """Return what opens the image in any process."""
+    if isinstance(image, str | os.PathLike) and Path(image).suffix != ".npy":
+        return Opened(str(image), settings.spatial_dims, settings.channels, tuple(choice.items()))
+    return handle(image, "image")
 
 
 def check_diameter(diameter: float | None, settings: Settings) -> None:
@@ -137,6 +148,12 @@ def check_image(array: Any, planes: Planes, settings: Settings) -> None:
         axes = ["H", "W"] if settings.spatial_dims == 2 else ["D", "H", "W"]
         expected = f"[{settings.channels}, {', '.join(axes)}]"
         raise ValueError(f"image must be {expected} for this model, got shape {list(array.shape)}")
+
+
+def changed(image: Any) -> int | None:
+    """Return when an image file was changed last, in ns; None for what is no file."""
+    path = Path(image) if isinstance(image, str | os.PathLike) else None
+    return path.stat().st_mtime_ns if path is not None and path.is_file() else None
 
 
 def digest(network: EmbeddingModel) -> str:

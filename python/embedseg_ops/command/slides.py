@@ -1,0 +1,110 @@
+"""``embedseg-ops predict`` for images of any size: block by block, into a store."""
+
+import argparse
+import contextlib
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from embedseg_ops.command import values
+from embedseg_ops.command.finding import Found
+from embedseg_ops.command.jobs import CHOICE
+from embedseg_ops.command.speech import one_line, say
+from embedseg_ops.data.errors import DataError
+from embedseg_ops.data.images import open_image
+from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.predict.blocks.segment_blocks import segment_blocks
+from embedseg_ops.predict.blocks.sizes import read_bytes
+from embedseg_ops.predict.memory import memory_free, memory_needed
+
+Model = tuple[EmbeddingModel, Settings]
+STORES = (".zarr", ".npy")
+SMALL = 2**30  # bytes; what needs less is segmented in one piece, or fails as it would in blocks
+
+
+def add_arguments(group: Any) -> None:
+    """Describe the options of images of any size."""
+    group.add_argument("--level", type=values.whole(0), default=0, help="of a pyramid; 0 is the largest (default: 0)")
+    group.add_argument(
+        "--memory", type=memory, default="4GiB",
+        help="of this process or of each worker, where --out is a .zarr or an image would not fit (default: 4GiB)",
+    )  # fmt: skip
+    where = group.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=values.whole(1), help="processes on this machine, with dask (default: this)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster that sees the files")
+
+
+def memory(text: str) -> str:
+    """Read an amount of memory."""
+    try:
+        read_bytes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def is_wanted(options: argparse.Namespace) -> bool:
+    """Return whether the labels go to one store instead of a folder."""
+    return options.out.suffix in STORES
+
+
+def run(options: argparse.Namespace, model: Model) -> int:
+    """Segment one image into a store; return the exit status."""
+    if len(options.images) != 1:
+        raise DataError(f"--out {options.out}: takes one image, got {len(options.images)}; give a folder for more")
+    objects = segment_slide(Path(options.images[0]), options.out, model, options)
+    print(f"{objects:>8} objects  {one_line(options.out)}")
+    return 0
+
+
+def is_too_large(path: Path, settings: Settings, options: argparse.Namespace) -> bool:
+    """Return whether an image would not fit into the memory that is free, but goes in blocks."""
+    free = memory_free()
+    if free is None:
+        return False
+    image = open_image(path, settings.spatial_dims, channels=settings.channels, **chosen(options))
+    shape = image.pixels.shape
+    return len(shape) == settings.spatial_dims + 1 and memory_needed(shape, settings, options.tile) > max(free, SMALL)
+
+
+def segment_beside(image: Found, model: Model, options: argparse.Namespace) -> tuple[int, Path]:
+    """Segment an image that does not fit into memory; return the number of objects, and where its labels are."""
+    suffix = ".zarr" if importlib.util.find_spec("zarr") else ".npy"
+    out = options.out / image.name.with_name(f"{image.name.name}{suffix}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    say(f"{image.path}: does not fit into memory, and is segmented in blocks: {out}")
+    return segment_slide(image.path, out, model, options), out
+
+
+def segment_slide(path: Path, out: Path, model: Model, options: argparse.Namespace) -> int:
+    """Segment an image in blocks; return the number of objects."""
+    with cluster(options) as client:
+        summary = segment_blocks(
+            path, out, model, diameter=options.diameter, tile=options.tile, overlap=options.overlap,
+            memory=options.memory, client=client, choice=chosen(options) if path.suffix != ".npy" else None,
+        )  # fmt: skip
+    return summary.objects
+
+
+def chosen(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what is read of a file."""
+    return {name: getattr(options, name) for name in CHOICE}
+
+
+@contextlib.contextmanager
+def cluster(options: argparse.Namespace) -> Iterator[Any]:
+    """Yield the dask client that was asked for; None without."""
+    if not options.workers and not options.scheduler:
+        yield None
+        return
+    if importlib.util.find_spec("distributed") is None:
+        raise ModuleNotFoundError('--workers and --scheduler need dask: pip install "embedseg-ops[cluster]"')
+    distributed: Any = importlib.import_module("distributed")
+    with contextlib.ExitStack() as opened:
+        if options.workers:
+            local = distributed.LocalCluster(n_workers=options.workers, threads_per_worker=1, dashboard_address=None)
+            opened.enter_context(local)
+        yield opened.enter_context(distributed.Client(local if options.workers else options.scheduler))

@@ -1,0 +1,53 @@
+"""``embedseg-ops predict`` for images of any size."""
+
+import numpy as np
+import pytest
+import tifffile
+from commands import model, run, write_image  # noqa: F401  # fixtures
+from samples import cells
+
+from embedseg_ops import segment
+from embedseg_ops.command import slides
+
+
+@pytest.fixture
+def predict(model, capsys):  # noqa: F811
+    def call(*arguments):
+        return run("predict", "--model", model, *arguments, capsys=capsys)
+
+    return call
+
+
+def test_an_out_that_is_a_store_takes_one_image(predict, model, tmp_path):  # noqa: F811
+    image = write_image(tmp_path / "a.tif")
+    assert predict(image, "--out", tmp_path / "labels.npy") == (0, [])
+    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), segment(tifffile.imread(image), model))
+    status, said = predict(image, image, "--out", tmp_path / "other.npy")
+    assert status == 2
+    assert "takes one image, got 2" in said[0]
+
+
+def test_a_level_of_a_pyramid(predict, model, tmp_path):  # noqa: F811
+    zarr = pytest.importorskip("zarr", minversion="3.1")
+    image = (cells((64, 80), 9, gap=0.4).numpy() > 0).astype(np.uint8) * 200
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(image, subifds=1, tile=(16, 16))
+        file.write(image[::2, ::2], subfiletype=1, tile=(16, 16))
+    assert predict(tmp_path / "a.tif", "--level", 1, "--out", tmp_path / "labels.zarr")[0] == 0
+    labels = zarr.open_array(tmp_path / "labels.zarr" / "0", mode="r")[:]
+    np.testing.assert_array_equal(labels, segment(image[::2, ::2], model))
+
+
+def test_what_does_not_fit_goes_in_blocks(predict, tmp_path, monkeypatch):
+    monkeypatch.setattr(slides, "memory_free", lambda: 1000)
+    monkeypatch.setattr(slides, "SMALL", 0)
+    status, said = predict(write_image(tmp_path / "a.tif"), "--out", tmp_path / "out")
+    assert status == 0
+    assert "a.tif: does not fit into memory, and is segmented in blocks" in said[0]
+    assert any((tmp_path / "out" / f"a{suffix}").exists() for suffix in slides.STORES)
+
+
+def test_bad_memory(predict, tmp_path):
+    status, said = predict(write_image(tmp_path / "a.tif"), "--memory", "much", "--out", tmp_path / "a.npy")
+    assert status == 2
+    assert "memory must be bytes" in said[-1]

@@ -1,6 +1,7 @@
 #include "cpu/direction_sums.h"
 
 #include <array>
+#include <atomic>
 #include <bit>
 #include <mutex>
 
@@ -29,6 +30,7 @@ struct SumTask {
   double weight_scale;  // 1 / the largest weight, so that weighted directions fit the same fixed point
   std::vector<int64_t>& table;
   int64_t row_size;
+  std::vector<uint8_t>& not_finite;
 };
 
 // Directions are rounded to fixed point, once a pixel: to 2^-22 in float, which is 2^-22 / √pixels in a mean; and in
@@ -43,7 +45,9 @@ double largest_weight(const EmbeddingView& view, const void* weights) {
   double largest = 0;
   with_storage(view.dtype, [&]<class T>() {
     const Compute<T>* values = static_cast<const Compute<T>*>(weights);
-    for (int64_t i = 0; i < view.batch * view.pixels; ++i) largest = std::max<double>(largest, std::abs(values[i]));
+    for (int64_t i = 0; i < view.batch * view.pixels; ++i) {
+      if (std::isfinite(values[i])) largest = std::max<double>(largest, std::abs(values[i]));
+    }
   });
   return largest;
 }
@@ -68,11 +72,12 @@ std::vector<double> DirectionSums::means() const {
 
 DirectionSums sum_directions(const EmbeddingView& view, const LabelView& labels, const Tensor* weights,
                              int64_t pixels) {
-  DirectionSums sums{view.dim, view.batch * labels.count, 0, fixed_unit(view, pixels), 1.0, {}};
+  DirectionSums sums{view.dim, view.batch * labels.count, 0, fixed_unit(view, pixels), 1.0, {}, {}};
+  sums.not_finite.assign(view.batch, 0);
   sums.row_size = weights == nullptr ? sums.dim + 1 : 2 * sums.dim + 2;
   sums.table.assign(sums.rows * sums.row_size, 0);
   if (sums.rows == 0 || view.pixels == 0) return sums;
-  SumTask task{view, labels, nullptr, sums.unit, 0.0, sums.table, sums.row_size};
+  SumTask task{view, labels, nullptr, sums.unit, 0.0, sums.table, sums.row_size, sums.not_finite};
   if (weights != nullptr) {
     task.weights = weights->data_ptr();
     sums.weight_unit = largest_weight(view, task.weights);

@@ -11,7 +11,8 @@ namespace embedseg::cpu {
 struct DirectionSums {
   int64_t dim, rows, row_size;  // rows: images × objects
   double unit, weight_unit;
-  std::vector<int64_t> table;  // [rows, row_size]: S (dim), M, and with weights T (dim), W
+  std::vector<int64_t> table;       // [rows, row_size]: S (dim), M, and with weights T (dim), W
+  std::vector<uint8_t> not_finite;  // [images]: 1 where a pixel of an object, or its weight, is not; weight 0 aside
 
   int64_t count(int64_t row) const { return table[row * row_size + dim]; }
   double sum(int64_t row, int64_t d) const { return unit * table[row * row_size + d]; }

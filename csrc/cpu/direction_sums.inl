@@ -124,10 +124,12 @@ struct Summer {
   [[gnu::always_inline]] void add_tile(int64_t image, int64_t pixel, int pixels, const int32_t* labels,
                                        Lanes<C>* tile) const {
     const int64_t dim = D > 0 ? D : task.view.dim;
-    const Lanes<C> factor = invert_length<D, C>(tile, dim).factor * static_cast<C>(1 / task.unit);
+    uint32_t not_finite = 0;
+    const Lanes<C> factor = invert_length<D, C>(tile, dim, not_finite).factor * static_cast<C>(1 / task.unit);
     const auto direction = [&](int64_t d) { return to_biased<C>(tile[d] * factor); };
     if constexpr (weighted) {
       const Lanes<C> weight = read_weights(image * task.view.pixels + pixel, pixels);
+      not_finite = (not_finite & bits_of(weight != 0)) | bits_of(weight - weight != 0);
       add_runs(image, labels, [&](int64_t i) {
         if (i < dim) return direction(i);
         return to_biased<C>(i < 2 * dim ? tile[i - dim] * factor * weight : weight * static_cast<C>(1 / task.unit));
@@ -135,6 +137,14 @@ struct Summer {
     } else {
       add_runs(image, labels, direction);
     }
+    if (not_finite != 0) see_not_finite(image, labels, not_finite);
+  }
+
+  // Lanes with a bit in `lanes` are not finite: if one of them is an object's, the image is not.
+  [[gnu::noinline]] void see_not_finite(int64_t image, const int32_t* labels, uint32_t lanes) const {
+    Lanes<int32_t> tile;
+    std::memcpy(&tile, labels, sizeof tile);
+    if ((bits_of(tile >= 0) & lanes) != 0) std::atomic_ref(task.not_finite[image]).store(1, std::memory_order_relaxed);
   }
 
   Lanes<C> read_weights(int64_t first, int pixels) const {

@@ -134,6 +134,7 @@ Losses compute(const DirectionSums& sums, int64_t batch, int64_t objects, const 
   for (const int64_t* p = pair; p != end; p += 3) images[p[0]].count_neighbor(p[1], p[2]);
 
   Losses losses;
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   const double share = 1.0 / static_cast<double>(batch);
   for (const int64_t* p = pair; p != end; p += 3) {
     double* rows = tables.data() + table + p[0] * objects * sums.dim;
@@ -145,6 +146,14 @@ Losses compute(const DirectionSums& sums, int64_t batch, int64_t objects, const 
     losses.consistency += share * images[b].consistency();
     images[b].consistency_gradient(share, tables.data() + first, tables.data() + (weighted ? 2 * table + first : 0));
     for (int64_t k = 0; k < objects; ++k) images[b].through_mean(k, tables.data() + table + first + k * sums.dim);
+    if (sums.not_finite[b] == 0) continue;
+    losses.consistency = losses.discrimination = nan;  // a network that diverged must be seen
+    for (int64_t k = 0; k < objects; ++k) {
+      if (!images[b].occurs(k)) continue;
+      for (int64_t from = first + k * sums.dim; from < std::ssize(tables); from += table) {
+        std::fill_n(tables.begin() + from, sums.dim, nan);
+      }
+    }
   }
   return losses;
 }

@@ -12,7 +12,10 @@ namespace embedseg::cuda {
 template <class C>
 struct Scale {
   C factor, gradient;
-  C shift;  // a power of two, for vectors whose square would overflow or underflow; 0 for one without direction
+  C shift;  // a power of two, for vectors whose square would overflow or underflow; without direction 0, or NaN
+
+  // Whether the vector was; one of length 0 is.
+  __device__ bool finite() const { return shift == shift; }
 };
 
 template <class C>
@@ -22,7 +25,7 @@ constexpr C down = std::is_same_v<C, double> ? C(0x1p-600) : C(0x1p-70f);  // an
 
 template <class C>
 __device__ Scale<C> scale_from(C square, C shift) {
-  if (!(square > 0 && square <= std::numeric_limits<C>::max())) return {0, 0, 0};
+  if (!(square > 0 && square <= std::numeric_limits<C>::max())) return {0, 0, square * 0};
   const C factor = 1 / std::sqrt(square), gradient = factor * shift, most = std::numeric_limits<C>::max();
   return {factor, gradient < most ? gradient : most, shift};
 }

@@ -30,7 +30,7 @@ __global__ void find_largest(const C* values, int64_t count, double* largest) {
   double mine = 0;
   for (int64_t i = grid_thread(); i < count; i += grid_threads()) {
     const double value = std::abs(static_cast<double>(values[i]));
-    mine = value > mine ? value : mine;
+    mine = value > mine && value <= std::numeric_limits<double>::max() ? value : mine;
   }
   for (int bits = warp_size / 2; bits > 0; bits /= 2) {
     const double other = __shfl_xor_sync(whole_warp, mine, bits);
@@ -89,7 +89,8 @@ DirectionSums sum_directions(const Device& device, const EmbeddingView& embeddin
                              const Tensor* weights, int64_t pixels) {
   const int64_t rows = embedding.batch * labels.count, dim = embedding.dim;
   const int64_t row_size = weights == nullptr ? dim + 1 : 2 * dim + 2;
-  DirectionSums sums = {{}, device.zeros({rows, row_size}, ScalarType::Long), device.zeros({1}, ScalarType::Double)};
+  DirectionSums sums = {{}, device.zeros({rows, row_size}, ScalarType::Long), device.zeros({1}, ScalarType::Double),
+                        device.zeros({embedding.batch}, ScalarType::Int)};
   sums.view = {dim,
                labels.count,
                rows,
@@ -97,7 +98,8 @@ DirectionSums sum_directions(const Device& device, const EmbeddingView& embeddin
                fixed_unit(embedding, pixels),
                weights != nullptr,
                data<double>(sums.weight_unit),
-               reinterpret_cast<long long*>(data<int64_t>(sums.table))};
+               reinterpret_cast<long long*>(data<int64_t>(sums.table)),
+               data<int>(sums.not_finite)};
   if (rows == 0 || embedding.pixels == 0) return sums;
   SumTask task = {embedding, labels, nullptr, sums.view, 1, false};
   if (weights != nullptr) {

@@ -16,6 +16,7 @@ struct SumView {
   bool weighted;
   const double* weight_unit;  // the largest weight
   long long* table;           // [rows, row_size]: S (dim), M, and with weights T (dim), W
+  int* not_finite;            // [images]: 1 where a pixel of an object, or its weight, is not; weight 0 aside
 
   __device__ long long count(int64_t row) const { return table[row * row_size + dim]; }
   __device__ double sum(int64_t row, int64_t d) const { return unit * static_cast<double>(table[row * row_size + d]); }
@@ -35,7 +36,7 @@ struct VectorView {
 
 struct DirectionSums {
   SumView view;
-  Tensor table, weight_unit;
+  Tensor table, weight_unit, not_finite;
 };
 
 // pixels: how many add up over all the calls whose sums shall be added: a float64 embedding's unit follows from it; 0

@@ -84,7 +84,11 @@ __device__ void sum_group(const SumTask& task, int64_t image, int64_t first, Run
   const auto unit = static_cast<float>(1 / task.sums.unit);
   float factors[Held::count];
 #pragma unroll
-  for (int v = 0; v < Held::count; ++v) factors[v] = pixels.measure(v).factor * unit;
+  for (int v = 0; v < Held::count; ++v) {
+    const auto scale = pixels.measure(v);
+    factors[v] = scale.factor * unit;
+    if (objects[v] >= 0 && !scale.finite()) task.sums.not_finite[image] = 1;
+  }
   for (int32_t object; (object = next_object(objects, left)) >= 0;) {
     sums.go_to(object);
 #pragma unroll
@@ -117,6 +121,8 @@ __device__ void sum_any_dim(const SumTask& task, int64_t image, int64_t first, l
     const C weight_scale = static_cast<C>(largest > 0 ? 1 / largest : 0.0);
     weight = static_cast<const C*>(task.weights)[place] * weight_scale;
   }
+  const bool counts = objects[0] >= 0 && (!weighted || weight != 0);
+  if (counts && (!scale.finite() || weight - weight != 0)) task.sums.not_finite[image] = 1;
   const int64_t channels = weighted ? 2 * dim + 2 : dim + 1;
   const auto fixed = [&](int64_t i) -> decltype(to_fixed(unit)) {
     if (i == dim) return 1;

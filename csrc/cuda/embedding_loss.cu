@@ -150,6 +150,12 @@ __global__ void write_tables(const LossTask task, C* tables) {
   for (int64_t row = first_warp(); row < task.sums.rows; row += warps()) {
     const int64_t image = row / task.sums.objects;
     C* const own = tables + row * dim;
+    if (task.sums.not_finite[image] != 0 && task.sums.count(row) > 0) {  // a network that diverged must be seen
+      for (int64_t i = lane_index(); i < (task.sums.weighted ? 3 : 2) * dim; i += warp_size) {
+        own[i / dim * table + i % dim] = std::numeric_limits<C>::quiet_NaN();
+      }
+      continue;
+    }
     const long long pixels = task.totals[image].pixels;
     const double share = pixels > 0 ? 1 / (static_cast<double>(task.batch) * static_cast<double>(pixels)) : 0;
     if (task.sums.weighted) {
@@ -167,10 +173,13 @@ __global__ void write_tables(const LossTask task, C* tables) {
 
 template <class C>
 __global__ void write_losses(const LossTask task, C* consistency, C* discrimination) {
-  double sum = 0;
-  for (int64_t image = 0; image < task.batch; ++image) sum += task.consistency[image] / static_cast<double>(task.batch);
+  double sum = 0, other = pair_unit * static_cast<double>(*task.discrimination);
+  for (int64_t image = 0; image < task.batch; ++image) {
+    sum += task.consistency[image] / static_cast<double>(task.batch);
+    if (task.sums.not_finite[image] != 0) sum = other = std::numeric_limits<double>::quiet_NaN();
+  }
   *consistency = static_cast<C>(sum);
-  *discrimination = static_cast<C>(pair_unit * static_cast<double>(*task.discrimination));
+  *discrimination = static_cast<C>(other);
 }
 
 template <class C>

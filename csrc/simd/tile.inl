@@ -303,10 +303,10 @@ struct InverseLength {
 };
 
 // Vectors whose square overflows, underflows or is not finite: scaled by their largest component first. A vector that
-// is zero or not finite gets the zero direction.
+// is zero or not finite gets the zero direction; lane i of one that is not finite sets bit i of `not_finite`.
 template <class C>
-[[gnu::noinline]] InverseLength<C> rescale_lanes(Lanes<C>* tile, int64_t dim, InverseLength<C> inverse,
-                                                 Lanes<C> square) {
+[[gnu::noinline]] InverseLength<C> rescale_lanes(Lanes<C>* tile, int64_t dim, InverseLength<C> inverse, Lanes<C> square,
+                                                 uint32_t& not_finite) {
   for (int i = 0; i < W; ++i) {
     if (square[i] > smallest_square<C> && square[i] < largest_square<C>) continue;
     C largest = 0, rescaled = 0;
@@ -315,6 +315,7 @@ template <class C>
       largest = std::max<C>(largest, std::abs(tile[d][i]));
       finite = finite && std::isfinite(tile[d][i]);
     }
+    if (!finite) not_finite |= 1u << i;
     const bool directed = finite && largest > 0;
     for (int64_t d = 0; d < dim; ++d) {
       tile[d][i] = directed ? tile[d][i] / largest : C(0);
@@ -327,7 +328,8 @@ template <class C>
 }
 
 template <int D, class C>
-[[gnu::always_inline]] inline InverseLength<C> invert_length(Lanes<C>* tile, int64_t runtime_dim) {
+[[gnu::always_inline]] inline InverseLength<C> invert_length(Lanes<C>* tile, int64_t runtime_dim,
+                                                             uint32_t& not_finite) {
   const int64_t dim = D > 0 ? D : runtime_dim;
   const Lanes<C> square = sum_channels<D, C, 4>(dim, [&](int64_t d) { return tile[d] * tile[d]; });
   Lanes<C> length;
@@ -337,7 +339,13 @@ template <int D, class C>
   if (!any_lane(~safe)) return {inverse, inverse};
   Scratch<Lanes<C>, D> copy(dim);  // the tile itself can then stay in registers
   for_channels<D>(dim, [&](int64_t d) { copy[d] = tile[d]; });
-  const auto rescaled = rescale_lanes<C>(copy.data(), dim, {inverse, inverse}, square);
+  const auto rescaled = rescale_lanes<C>(copy.data(), dim, {inverse, inverse}, square, not_finite);
   for_channels<D>(dim, [&](int64_t d) { tile[d] = copy[d]; });
   return rescaled;
+}
+
+template <int D, class C>
+[[gnu::always_inline]] inline InverseLength<C> invert_length(Lanes<C>* tile, int64_t dim) {
+  uint32_t not_finite = 0;
+  return invert_length<D, C>(tile, dim, not_finite);
 }

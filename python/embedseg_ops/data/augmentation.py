@@ -1,7 +1,6 @@
 """Random crops of an image and its labels: geometry in one sampling, then intensity, all from one seed."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -72,13 +71,22 @@ def random_crop(
     points = sampling_points(labels.shape, crop, random, augmentation, zoom)  # [*crop, S], in pixels
     sizes = torch.tensor(labels.shape, dtype=torch.float32)
     grid = ((2 * points + 1) / sizes - 1).flip(-1)[None]  # in the units and the order of grid_sample
-    sample = partial(F.grid_sample, grid=grid, padding_mode="reflection", align_corners=False)
-    sampled = sample(image[None], mode="bilinear")[0]
-    nearest = sample(labels[None, None].to(torch.float32), mode="nearest")[0, 0]
+    sampled = F.grid_sample(image[None], grid, "bilinear", "reflection", align_corners=False)[0]
+    nearest = sample_nearest(labels, grid)
     inside = ((points > -0.5) & (points < sizes - 0.5)).all(-1)
     if augmentation is not None:
         sampled = change_intensity(sampled, random, augmentation)
-    return sampled, nearest.round().to(torch.int32), inside
+    return sampled, nearest, inside
+
+
+def sample_nearest(labels: Tensor, grid: Tensor) -> Tensor:
+    """Return the labels ``[*spatial]`` at the points ``[1, *crop, S]`` as int32 ``[*crop]``; float32 has 24 bits."""
+    ids = None
+    if labels.numel() > 0 and int(labels.max()) > 2**24:
+        ids, labels = labels.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+    image = labels[None, None].to(torch.float32)
+    places = F.grid_sample(image, grid, "nearest", "reflection", align_corners=False)[0, 0].round()
+    return (places if ids is None else ids[places.long()]).to(torch.int32)
 
 
 def sampling_points(

@@ -36,8 +36,9 @@ class Sample:
 def normalize(image: np.ndarray, percentiles: tuple[float, float] = (1.0, 99.8)) -> Tensor:
     """Return ``[C, *spatial]`` as float32 where, channel by channel, `percentiles` (in percent) become 0 and 1.
 
-    A channel whose two percentiles are equal is only shifted.
+    A channel whose two percentiles are equal is only shifted. A bool image is 0 and 1.
     """
+    image = image.astype(np.uint8) if image.dtype == np.bool_ else image
     low, high = np.percentile(image, percentiles, axis=tuple(range(1, image.ndim)), keepdims=True)
     return stretch(image, low, high)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.model.networks import EmbeddingModel
@@ -24,12 +25,24 @@ def save_model(
         model: its weights are stored; its architecture must be `settings.build()`'s.
         settings: what `load_model` and `embedseg_ops.segment` read.
         dtype: store floating-point weights in this type, e.g. ``torch.float16`` for half the size; None: as they are.
+
+    Raises:
+        ValueError: a weight is not finite, perhaps only in `dtype`.
     """
     tensors = {
         name: (tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None)).contiguous()
         for name, tensor in model.state_dict().items()
     }
+    check_weights(path, tensors)
     write_atomically(path, save(tensors, {"format": FORMAT, "settings": settings.to_json()}))
+
+
+def check_weights(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> None:
+    """Raise a ValueError for weights that are not finite, as a training that diverged leaves them."""
+    for name, tensor in tensors.items():
+        wrong = int((~tensor.isfinite()).sum())
+        if wrong:
+            raise ValueError(f"model file {path}: {wrong} of the {tensor.numel()} weights {name} are not finite")
 
 
 def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> tuple[EmbeddingModel, Settings]:
@@ -44,7 +57,8 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no safetensors file, was not written by `save_model`, or does not fit its settings.
+        ValueError: the file is no safetensors file, was not written by `save_model`, does not fit its settings, or
+            holds a weight that is not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -57,6 +71,7 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
         raise ValueError(f"model file {path} is not a readable safetensors file: {error}") from error
     if metadata.get("format") != FORMAT:
         raise ValueError(f"model file {path} has format {metadata.get('format')!r}, expected {FORMAT!r}")
+    check_weights(path, tensors)
     try:
         settings = Settings.from_json(metadata["settings"])
         with torch.device("meta"):  # whatever size the settings ask for, nothing is allocated

@@ -125,8 +125,13 @@ def shape_error(embedding: Tensor, channel_axis: int, other: Tensor, name: str) 
     return ValueError(text)
 
 
-def count_objects(embedding: Tensor, labels: Tensor, num_objects: int | None) -> tuple[Tensor, int]:
-    """Check an embedding and its labels; return the labels, contiguous, and the number of rows of their table."""
+def count_objects(
+    embedding: Tensor, labels: Tensor, num_objects: int | None, whole_table: bool = True
+) -> tuple[Tensor, int]:
+    """Check an embedding and its labels; return the labels, contiguous, and the number of rows of their table.
+
+    `whole_table`: whether that table is made, and must not be too large.
+    """
     check_embedding(embedding)
     refuse_forward_mode(embedding)
     if not isinstance(labels, Tensor):
@@ -147,7 +152,8 @@ def count_objects(embedding: Tensor, labels: Tensor, num_objects: int | None) ->
         num_objects = largest + 1
     elif largest >= num_objects:
         raise ValueError(f"num_objects must be above the largest label, {largest}, got {num_objects}")
-    check_table_size(embedding, num_objects, "labels")
+    if whole_table:
+        check_table_size(embedding, num_objects, "labels")
     return labels.contiguous(), num_objects
 
 

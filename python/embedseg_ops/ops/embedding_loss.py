@@ -5,12 +5,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from embedseg_ops.ops.arguments import check_pairs, check_weights, count_objects
+from embedseg_ops.ops.arguments import (
+    check_pairs,
+    check_table_size,
+    check_weights,
+    count_objects,
+    values_are_known,
+)
 from embedseg_ops.ops.direction_gradient import direction_gradient
 from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
 from embedseg_ops.ops.numbers import check_positive
 from embedseg_ops.ops.registration import differentiate, fake_of
 from embedseg_ops.ops.vmap import loop_and_stack
+
+FEW_OBJECTS = 2**16  # so many rows of a table cost nothing
 
 
 class EmbeddingLoss(NamedTuple):
@@ -56,16 +64,41 @@ def embedding_loss(
         TypeError: an argument has the wrong type or dtype.
         ValueError: ranks, shapes or devices do not match; a label is below −1 or not below `num_objects`; `pairs`
             names an image that is not there; `weights` is an unknown word; `distance` is not above 0.
+
+    Not finite: a counted pixel (label from 0 on, weight not 0) whose embedding or weight is not finite makes the loss
+    NaN, and the gradient of its image: a network that diverged must be seen.
     """
-    labels, objects = count_objects(embedding, labels, num_objects)
+    labels, objects = count_objects(embedding, labels, num_objects, whole_table=num_objects is not None)
+    if pairs is not None:
+        check_pairs(pairs, embedding)
+    if num_objects is None and values_are_known(labels):
+        if objects > max(FEW_OBJECTS, labels.numel()):
+            labels, objects, pairs = renumber(labels, pairs)
+        check_table_size(embedding, objects, "labels")
     pixel_weights = check_weights(weights, embedding, labels)
+    if pixel_weights is not None and not background:  # a weight that does not count may be NaN
+        pixel_weights = pixel_weights.masked_fill(labels.to(torch.int64) == 0, 0)
     if pairs is None:
         pairs = neighbor_pairs(labels, check_positive(distance, "distance"), background)
-    check_pairs(pairs, embedding)
     consistency, discrimination, _ = torch.ops.embedseg_ops.embedding_loss(
         embedding, labels, pairs.contiguous(), pixel_weights, weights == "balanced", background, objects
     )
     return EmbeddingLoss(consistency + discrimination, consistency, discrimination)
+
+
+def renumber(labels: Tensor, pairs: Tensor | None) -> tuple[Tensor, int, Tensor | None]:
+    """Return labels whose objects are 1, 2, … in their order, how many numbers there are, and the `pairs` of these.
+
+    The loss does not depend on the numbers, but its tables have a row for each up to the largest.
+    """
+    labels = labels.to(torch.int64)
+    ids = torch.cat([labels.new_zeros(1), labels[labels > 0].unique()])  # type: ignore[no-untyped-call]
+    labels = torch.where(labels > 0, torch.searchsorted(ids, labels), labels)
+    if pairs is not None:
+        places = torch.searchsorted(ids, pairs[:, 1:].contiguous()).clamp(max=len(ids) - 1)
+        objects = torch.where(ids[places] == pairs[:, 1:], places, -1)  # -1: one that does not occur
+        pairs = torch.cat([pairs[:, :1], objects], 1)
+    return labels, len(ids), pairs
 
 
 @fake_of("embedding_loss")

@@ -1,7 +1,7 @@
 """From an image to labels: the network tile by tile, then one postprocessing of the whole."""
 
 import os
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model, shipped_model
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
+from embedseg_ops.ops.arguments import check_pixels
 from embedseg_ops.ops.images import Array, answer_like
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.scale import predict_scaled
@@ -23,6 +24,7 @@ def segment(
     *,
     device: str | torch.device | None = None,
     diameter: float | None = None,
+    nan: Literal["error", "zero"] = "error",
     tile: int | None = None,
     overlap: int | None = None,
     progress: bool = False,
@@ -36,6 +38,7 @@ def segment(
         device: where a file's network runs; None: CUDA where there is one, else the CPU.
         diameter: median diameter of the image's objects, in pixels, for a model whose settings have one: if it is
             smaller, the image is enlarged; None: estimated from a first pass of the network.
+        nan: what to do with values that are not finite: refuse them, or take them as 0.
         tile: see `predict_network`.
         overlap: see `predict_network`.
         progress: show a progress bar over the tiles.
@@ -45,21 +48,45 @@ def segment(
 
     Raises:
         ValueError: the image's axes or channels are not the model's, or a CUDA device is asked for and there is none,
-            `diameter` is not positive, or the model has none.
+            `diameter` is not positive, or the model has none; the image has 2³¹ pixels or more, or values that are
+            not finite.
     """
     network, settings = (
         model if isinstance(model, tuple) else load_model(model or shipped_model(), choose_device(device))
     )
-    array = image.numpy(force=True) if isinstance(image, Tensor) else np.asarray(image)
+    array = as_numpy(image)
     planes = array[None] if array.ndim == settings.spatial_dims else array
     if planes.ndim != settings.spatial_dims + 1 or len(planes) != settings.channels:
         axes = ["H", "W"] if settings.spatial_dims == 2 else ["D", "H", "W"]
         expected = f"[{settings.channels}, {', '.join(axes)}]"
         raise ValueError(f"image must be {expected} for this model, got shape {list(array.shape)}")
-    normalized = normalize(planes, settings.percentiles)
+    check_pixels(planes.shape[1:], "image")
+    normalized = normalize(without_nan(planes, nan), settings.percentiles)
     embedding, distance = predict_scaled(normalized, network, settings, diameter, tile, overlap, progress)
     labels = postprocess(embedding, distance, spatial_dims=settings.spatial_dims, **settings.postprocess)[0]
     return answer_like(image, single=False)(labels)
+
+
+def as_numpy(image: np.ndarray | Tensor) -> np.ndarray:
+    """Return an image as a NumPy array; bfloat16, which NumPy has not, as float32."""
+    if not isinstance(image, Tensor):
+        return np.asarray(image)
+    return (image.float() if image.dtype == torch.bfloat16 else image).numpy(force=True)
+
+
+def without_nan(planes: np.ndarray, nan: str) -> np.ndarray:
+    """Return ``[C, *spatial]`` with 0 for what is not finite, or raise a ValueError that says how many and where."""
+    if nan not in ("error", "zero"):
+        raise ValueError(f'nan must be "error" or "zero", got {nan!r}')
+    finite = np.isfinite(planes)
+    wrong = finite.size - np.count_nonzero(finite)
+    if wrong and nan == "error":
+        place = [int(index) for index in np.unravel_index(np.argmin(finite), finite.shape)]
+        raise ValueError(
+            f"image holds {wrong} values that are not finite (NaN or infinite), the first at {place}, channel first: "
+            'give nan="zero" to take them as 0'
+        )
+    return np.where(finite, planes, planes.dtype.type(0)) if wrong else planes
 
 
 class Segmenter(nn.Module):

@@ -18,10 +18,11 @@ def embedding_loss(
     background: bool = True,
 ) -> EmbeddingLoss:
     """Compute the loss and its two terms; as :func:`embedseg_ops.embedding_loss`, in the input's dtype."""
+    labels = labels.long()
     labels = labels if background else torch.where(labels == 0, -1, labels)
     if pairs is None:
         pairs = neighbor_pairs(labels, distance, background)
-    consistency = discrimination = embedding.sum() * 0
+    consistency = discrimination = embedding[:0].sum()  # 0, and differentiable
     for b in range(len(embedding)):
         own_weights = weights[b] if isinstance(weights, Tensor) else weights
         own_pairs = pairs[pairs[:, 0] == b, 1:]
@@ -35,9 +36,12 @@ def _image_loss(
     embedding: Tensor, labels: Tensor, pairs: Tensor, weights: str | Tensor | None
 ) -> tuple[Tensor, Tensor]:
     inside = labels[0] >= 0
-    objects = labels[0][inside].long()
+    objects = labels[0][inside]
     if len(objects) == 0:
         return embedding.new_zeros(()), embedding.new_zeros(())
+    vectors = embedding[0][:, inside]
+    if not _all_finite(vectors, weights[inside] if isinstance(weights, Tensor) else None):
+        return torch.nan * vectors.sum(), torch.nan * vectors.sum()
     means, counts = (table[0] for table in mean_embedding(embedding, labels))
     pixel_weights = weights[inside] if isinstance(weights, Tensor) else _class_weights(objects, weights)
     distances = 1 - (directions(embedding)[0][:, inside].T * means[objects]).sum(1)
@@ -50,6 +54,12 @@ def _image_loss(
     products = (means[k] * means[n]).sum(1).abs()
     discrimination = (products / neighbors[k]).sum() / occurs.sum()
     return consistency, discrimination
+
+
+def _all_finite(vectors: Tensor, weights: Tensor | None) -> bool:
+    """Return whether every pixel of ``[D, N]`` is finite whose weight is not 0, and every weight ``[N]``."""
+    finite = torch.isfinite(vectors).all(0)
+    return bool((finite if weights is None else (finite | (weights == 0)) & torch.isfinite(weights)).all())
 
 
 def _class_weights(objects: Tensor, weights: str | None) -> Tensor:

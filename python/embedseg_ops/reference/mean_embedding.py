@@ -14,6 +14,7 @@ def directions(embedding: Tensor) -> Tensor:
 
 def mean_embedding(embedding: Tensor, labels: Tensor, num_objects: int | None = None) -> tuple[Tensor, Tensor]:
     """Compute means ``[B, K, D]`` and counts ``[B, K]``; as :func:`embedseg_ops.mean_embedding`."""
+    labels = labels.long()
     if num_objects is None:
         num_objects = int(labels.max()) + 1 if labels.numel() else 0
     batch, dim = embedding.shape[:2]
@@ -21,7 +22,7 @@ def mean_embedding(embedding: Tensor, labels: Tensor, num_objects: int | None = 
     counts = torch.zeros(batch, num_objects, dtype=torch.int64)
     for image, (vectors, objects) in enumerate(zip(directions(embedding), labels, strict=True)):
         inside = objects >= 0
-        index = objects[inside].long()
+        index = objects[inside]
         sums[image] = torch.zeros_like(sums[image]).index_add(0, index, vectors[:, inside].T)
         counts[image] = torch.bincount(index, minlength=num_objects)
     return unit(sums), counts

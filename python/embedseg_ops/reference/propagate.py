@@ -29,7 +29,7 @@ def propagate(
     means: Tensor | None = None, background_mean: Tensor | None = None, max_levels: int | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
     """Grow seeds ``[B, *spatial]``; as :func:`embedseg_ops.propagate`, in float64."""
-    embedding = embedding.double()
+    embedding, seeds = embedding.double(), seeds.long()
     if means is None:
         means, _ = mean_embedding(embedding, seeds.clamp(min=0))
     if background is not None:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from embedseg_ops.ops.embedding_loss import embedding_loss
-from embedseg_ops.train.targets import Targets
+from embedseg_ops.train.targets import Targets, signed
 
 __all__ = [
     "TrainingLoss",
@@ -48,6 +48,7 @@ def pixel_weights(labels: Tensor, weights: str | None = "balanced") -> Tensor:
         labels: integer ``[B, *spatial]``.
         weights: ``"balanced"`` gives foreground and background the same weight in every image; None: 1 everywhere.
     """
+    labels = signed(labels)
     counted = (labels >= 0).float()
     if weights is None:
         return counted
@@ -71,7 +72,7 @@ def object_weights(labels: Tensor) -> Tensor:
     Returns:
         float32 ``[B, *spatial]``.
     """
-    objects = labels.clamp(min=0).long()
+    objects = signed(labels).clamp(min=0).long()
     images = torch.arange(len(labels), device=labels.device).view(-1, *[1] * (labels.ndim - 1))
     keys = objects + images * (objects.amax() + 1)
     weights = torch.where(objects > 0, keys.flatten().bincount()[keys].float().rsqrt(), 0)
@@ -94,7 +95,8 @@ def regression_loss(
         scale: of both maps; 1 in the paper, 10 in the authors' code. The loss grows with its square.
         by_object: whether small objects count more, see `object_weights`.
     """
-    errors = (distance.float() - target) ** 2
+    labels = signed(labels)
+    errors = (torch.where(labels >= 0, distance.float(), target) - target) ** 2  # NaN where it does not count is none
     if by_object:
         errors = errors * object_weights(labels)
     return scale * scale * mean_error(errors, labels, weights)
@@ -108,13 +110,16 @@ def foreground_loss(logits: Tensor, labels: Tensor, weights: str | None = "balan
         labels: integer ``[B, *spatial]``; −1 does not count.
         weights: see `pixel_weights`.
     """
-    errors = F.binary_cross_entropy_with_logits(logits.float(), (labels > 0).float(), reduction="none")
+    labels = signed(labels)
+    logits = torch.where(labels >= 0, logits.float(), 0)
+    errors = F.binary_cross_entropy_with_logits(logits, (labels > 0).float(), reduction="none")
     return mean_error(errors, labels, weights)
 
 
 def mean_error(errors: Tensor, labels: Tensor, weights: str | None) -> Tensor:
     """Return the weighted mean of ``[B, *spatial]`` over the counted pixels, averaged over the images."""
-    weighted = pixel_weights(labels, weights) * errors
+    labels = signed(labels)
+    weighted: Tensor = pixel_weights(labels, weights) * errors
     counts = (labels >= 0).flatten(1).sum(1).clamp(min=1)
     return (weighted.flatten(1).sum(1) / counts).mean()
 
@@ -126,10 +131,11 @@ def sparsity_loss(embedding: Tensor, labels: Tensor) -> Tensor:
         embedding: float ``[B, D, *spatial]``, D at least 2.
         labels: integer ``[B, *spatial]``; −1 does not count.
     """
-    directions = F.normalize(embedding.float(), dim=1)
+    counted = signed(labels) >= 0
+    directions = F.normalize(torch.where(counted.unsqueeze(1), embedding.float(), 1), dim=1)
     excess = (directions.abs().sum(1) - 1) / (embedding.shape[1] ** 0.5 - 1)
-    counted = (labels >= 0).float()
-    return (excess * counted).sum() / counted.sum().clamp(min=1)
+    loss: Tensor = (excess * counted).sum() / counted.sum().clamp(min=1)
+    return loss
 
 
 def training_loss(

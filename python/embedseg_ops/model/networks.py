@@ -16,7 +16,7 @@ __all__ = [
 
 CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
 NORMS = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-POOLS = {2: F.max_pool2d, 3: F.max_pool3d}
+POOLS = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 
 def convolutions(channels: list[int], spatial_dims: int, batch_norm: bool = False) -> nn.Sequential:
@@ -85,7 +85,7 @@ class UNet(nn.Module):
         )
         for block, width in zip([*self.down[1:], *self.up[:-1]], [*widths[1:], *reversed(widths[1:-1])], strict=True):
             block.extend(Residual(width, spatial_dims, batch_norm) for _ in range(residual))
-        self.pool = POOLS[spatial_dims]
+        self.pool = POOLS[spatial_dims](2)  # a module: the functions cannot be pickled
         self.divisor = 2**depth
         self.out_channels = filters
 
@@ -95,7 +95,7 @@ class UNet(nn.Module):
         skips = []
         for block in self.down[1:]:
             skips.append(features)
-            features = block(self.pool(features, 2))
+            features = block(self.pool(features))
         for block in self.up:
             upsampled = F.interpolate(features, scale_factor=2.0)
             features = block(torch.cat([upsampled, skips.pop()], 1))
@@ -171,7 +171,8 @@ class EmbeddingModel(nn.Module):
         The distance is normalised, from 0 to about 1 (docs/method.md, Distance map and its loss). In training
         mode, a head may have more to say: see `EmbeddingHead.forward`.
         """
-        padding = [amount for size in reversed(image.shape[2:]) for amount in (0, -size % self.divisor)]
+        divisor = self.divisor  # the remainder of a negative number is another in compiled code (pytorch #197716)
+        padding = [amount for size in reversed(image.shape[2:]) for amount in (0, (divisor - size % divisor) % divisor)]
         outputs = self.head(self.backbone(F.pad(image, padding, mode="replicate")))
         # negative padding crops; slices would tie an exported program to the example's size
         crop = [-amount for amount in padding]

@@ -37,12 +37,12 @@ def predict_network(
         ValueError: tiles that do not get ahead: `tile` must be above `overlap` by the network's divisor at least.
     """
     tile, overlap = tile_sizes(image.ndim - 1, model.divisor, tile, overlap)
-    embedding, distance = torch.empty(0), torch.zeros(image.shape[1:])
+    embedding, distance = zeros(0), zeros(*image.shape[1:])
     pieces = list(tiles(image.shape[1:], tile, overlap, model.divisor))
     for inside, weights in tqdm(pieces, desc="network", unit="tile", disable=not progress):
         tile_embedding, tile_distance = predict_tile(image[(slice(None), *inside)], model)
         if embedding.numel() == 0:
-            embedding = torch.zeros(len(tile_embedding), *image.shape[1:])
+            embedding = zeros(len(tile_embedding), *image.shape[1:])
         embedding[(slice(None), *inside)] += tile_embedding * weights
         distance[inside] += tile_distance * weights
     return embedding[None], distance[None]
@@ -67,3 +67,8 @@ def predict_tile(image: Tensor, model: EmbeddingModel) -> tuple[Tensor, Tensor]:
     outputs = model(image[None].to(next(model.parameters()).device))
     embedding, distance = (output[0].float().cpu() for output in outputs)
     return embedding, distance
+
+
+def zeros(*shape: int) -> Tensor:
+    """Return float32 zeros on the CPU, whatever torch's default dtype and device."""
+    return torch.zeros(shape, dtype=torch.float32, device="cpu")

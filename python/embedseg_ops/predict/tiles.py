@@ -30,14 +30,14 @@ def split_axis(size: int, tile: int, overlap: int, divisor: int = 8) -> list[Str
     together as in the whole image.
     """
     if size <= tile:
-        return [Stretch(0, size, torch.ones(size))]
+        return [Stretch(0, size, ones(size))]
     step = (tile - overlap) // divisor * divisor
     starts = list(range(0, size - overlap, step))
-    positions = torch.arange(size, dtype=torch.float32) + 0.5
+    positions = torch.arange(size, dtype=torch.float32, device="cpu") + 0.5
     ramp = max(overlap / 4, 1)
     # how far each tile but the first has taken over from the one before it
     rises = [((positions - start - overlap / 2) / ramp + 0.5).clamp(0, 1) for start in starts[1:]]
-    rises = [torch.ones(size), *rises, torch.zeros(size)]
+    rises = [ones(size), *rises, 0 * ones(size)]
     stretches = []
     for start, rise, following in zip(starts, rises, rises[1:], strict=False):
         stop = min(start + step + overlap, size)
@@ -49,7 +49,12 @@ def tiles(shape: Sequence[int], tile: int, overlap: int, divisor: int) -> Iterat
     """Yield every tile of an image of this shape, as slices and weights ``[*tile]``."""
     axes = [split_axis(size, tile, overlap, divisor) for size in shape]
     for stretches in itertools.product(*axes):
-        weights = torch.ones(())
+        weights = ones()
         for stretch in stretches:
             weights = weights[..., None] * stretch.weights
         yield tuple(slice(stretch.start, stretch.stop) for stretch in stretches), weights
+
+
+def ones(*shape: int) -> Tensor:
+    """Return float32 ones on the CPU, whatever torch's default dtype and device."""
+    return torch.ones(shape, dtype=torch.float32, device="cpu")

@@ -20,8 +20,8 @@ from embedseg_ops.train.trainer import Trainer
 HELP = "train a model on images and label maps"
 FILES = ("run.toml", "checkpoint.pt", "losses.csv", "best.safetensors", "last.safetensors")
 RANGES = {
-    **dict.fromkeys(("learning_rate", "clip", "distance", "target_scale"), values.number(above=True)),
-    "diameter": or_none(values.number(above=True)),
+    **dict.fromkeys(("clip", "distance", "target_scale"), values.number(above=True)),
+    **dict.fromkeys(("diameter", "learning_rate"), or_none(values.number(above=True))),
     "spatial_dims": values.one_of(2, 3),
 }
 FOUND_OUT = ("channels", "training", "scores")  # settings that no option gives
@@ -77,8 +77,10 @@ def run(options: argparse.Namespace) -> int:
         write_atomically(options.out / "run.toml", used(options, settings, chosen))
         counts = f"{len(samples)} images, validating on {len(validation)}"
         print(f"training on {counts}, on device {trainer.device}", file=sys.stderr)
-    trainer.run()
-    trainer.group.leave()
+    try:
+        trainer.run()
+    finally:
+        trainer.group.leave()
     if first:
         print(f"models in {options.out}: best.safetensors, last.safetensors", file=sys.stderr)
     return 0

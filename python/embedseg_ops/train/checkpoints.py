@@ -42,6 +42,8 @@ def load_checkpoint(
 ) -> dict[str, Any] | None:  # fmt: skip
     """Bring model, optimiser, schedule and random numbers back to a checkpoint.
 
+    The schedule goes on from the checkpoint's step, but to its own end: a run may be given more steps.
+
     Returns:
         what the checkpoint holds; None where there is none.
 
@@ -51,11 +53,15 @@ def load_checkpoint(
     path = Path(path)
     if not path.exists():
         return None
+    own = {name: schedule.state_dict()[name] for name in ("total_steps", "_schedule_phases")}
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(content["model"])
         optimizer.load_state_dict(content["optimizer"])
-        schedule.load_state_dict(content["schedule"])
+        schedule.load_state_dict({**content["schedule"], **own})
+        if content["schedule"]["total_steps"] != own["total_steps"]:
+            schedule.last_epoch -= 1
+            schedule.step()  # the learning rate of this step in the longer schedule
     except (RuntimeError, KeyError, EOFError, ValueError) as error:
         raise ValueError(f"checkpoint {path} does not fit this run: {error}") from error
     torch.set_rng_state(content["random"])

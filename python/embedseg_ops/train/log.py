@@ -8,6 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from embedseg_ops.data.samples import Sample
+from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.evaluate import figures
 
 
@@ -32,8 +33,8 @@ class RunLog:
     def truncate(self, step: int) -> None:
         """Keep the header and the lines up to `step`."""
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True) if self.path.exists() else []
-        kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= step]
-        self.path.write_text("".join(lines[:1] + kept) if kept else "", encoding="utf-8")
+        kept = [line for line in lines[1:] if line.endswith("\n") and 0 < step_of(line) <= step]
+        write_atomically(self.path, "".join(lines[:1] + kept if kept else []).encode())
 
     def losses(self, step: int, losses: dict[str, float], learning_rate: float) -> None:
         """Log the losses of a step."""
@@ -81,6 +82,12 @@ class RunLog:
         self.bar.close()
         if self.board:
             self.board.close()
+
+
+def step_of(line: str) -> int:
+    """Return the step of a line of ``losses.csv``; 0 for one that a full disk or a kill has spoilt."""
+    number = line.split(",")[0]
+    return int(number) if number.isdecimal() else 0
 
 
 def tensorboard_writer(out: Path, step: int) -> Any | None:

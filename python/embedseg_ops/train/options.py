@@ -1,11 +1,22 @@
 """The options of a training run, and which of them tell one run from another."""
 
 import dataclasses
+import hashlib
+import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from embedseg_ops.data.augmentation import Augmentation
+from embedseg_ops.data.samples import Sample
 from embedseg_ops.model.settings import Settings
+from embedseg_ops.ops.numbers import check_not_negative, check_positive, check_size
+from embedseg_ops.ops.postprocess import postprocess
+
+NEW_RATE, FINE_TUNING_RATE = 2e-3, 2e-5
 
 
 @dataclass(frozen=True)
@@ -16,7 +27,8 @@ class Options:
         steps: optimiser steps.
         batch: crops in a step, of all processes together.
         crop: side of a crop, in pixels.
-        learning_rate: the largest, of AdamW's one-cycle schedule: it rises over the first tenth of the steps.
+        learning_rate: the largest, of AdamW's one-cycle schedule: it rises over the first tenth of the steps. None:
+            2e-3 for new weights, and 2e-5 for those of a model that training starts from, which a larger one ruins.
         weight_decay: AdamW's.
         clip: largest norm of the gradient; longer ones are shortened.
         distance: objects nearer than this are neighbours, in pixels.
@@ -42,7 +54,7 @@ class Options:
     steps: int = 12000
     batch: int = 8
     crop: int = 192
-    learning_rate: float = 2e-3
+    learning_rate: float | None = None
     weight_decay: float = 1e-4
     clip: float = 1.0
     distance: float = 10.0
@@ -59,22 +71,80 @@ class Options:
     validate_every: int = 1000
     workers: int = 0
 
+    def __post_init__(self) -> None:
+        """Raise a TypeError or ValueError that names the option which is not what it may be."""
+        for name in ("steps", "batch", "crop", "checkpoint_every", "validate_every"):
+            check_size(getattr(self, name), name)
+        for name in ("seed", "workers"):
+            check_size(getattr(self, name), name, smallest=0)
+        for name in ("weight_decay", "embedding_weight", "sparsity_weight", "foreground_weight"):
+            check_not_negative(getattr(self, name), name)
+        for name in ("clip", "distance", "target_scale"):
+            check_positive(getattr(self, name), name)
+        if self.learning_rate is not None:
+            check_not_negative(self.learning_rate, "learning_rate")
+        if self.weights not in ("balanced", None):
+            raise ValueError(f'weights must be "balanced" or None, got {self.weights!r}')
 
-def identity(settings: Settings, options: Options) -> dict[str, Any]:
-    """Return what a run must have in common with the checkpoint that it continues from."""
+    def for_start(self, init: object) -> "Options":
+        """Return the options with the learning rate for new weights, or for those of a model file `init`."""
+        if self.learning_rate is not None:
+            return self
+        return dataclasses.replace(self, learning_rate=NEW_RATE if init is None else FINE_TUNING_RATE)
+
+
+def check_postprocess(settings: Settings) -> None:
+    """Raise a TypeError or ValueError for options of the postprocessing that are not what they may be: try them."""
+    known = set(inspect.signature(postprocess).parameters) - {"embedding", "distance", "spatial_dims"}
+    unknown = sorted(set(settings.postprocess) - known)
+    if unknown:
+        raise ValueError(f"postprocess has no option {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+    dims = settings.spatial_dims
+    postprocess(torch.zeros(1, 1, *[1] * dims), torch.zeros(1, *[1] * dims), spatial_dims=dims, **settings.postprocess)
+
+
+def identity(
+    settings: Settings, options: Options, images: Sequence[Sample] = (), init: str | Path | None = None
+) -> dict[str, Any]:
+    """Return what a run must have in common with the checkpoint that it continues from: what weights depend on."""
     chosen = dataclasses.asdict(options)
     for changeable in ("checkpoint_every", "validate_every", "workers"):
         del chosen[changeable]
-    settings = dataclasses.replace(settings, provenance="", scores={}, training={})
-    return {"options": chosen, "settings": dataclasses.asdict(settings)}
+    kept = dataclasses.asdict(settings)
+    for changeable in ("provenance", "scores", "training", "postprocess"):
+        del kept[changeable]
+    start = {"images": digest_of_images(images), "init": None if init is None else digest(Path(init).read_bytes())}
+    return {"options": chosen, "settings": kept, "start": start}
+
+
+def digest_of_images(samples: Sequence[Sample]) -> str:
+    """Return a digest of the samples' pixels and labels, in their order, wherever the files lie."""
+    found = hashlib.blake2b(digest_size=16)
+    for sample in samples:
+        for tensor in (sample.image, sample.labels):
+            found.update(repr(list(tensor.shape)).encode())
+            found.update(tensor.contiguous().numpy().data)
+    return found.hexdigest()
+
+
+def digest(content: bytes) -> str:
+    """Return a digest of a file's content."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def differences(begun: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return the names of what differs between two identities; what an older run does not name had its default."""
+    """Return the names of what differs between two identities, but for steps that grew.
+
+    What an older run does not name had its default; images and the model that it started from may be any.
+    """
     defaults = identity(Settings(), Options())
-    return sorted(
+    found = [
         name
-        for part, values in now.items()
-        for name, value in values.items()
+        for part in ("options", "settings")
+        for name, value in now[part].items()
         if begun[part].get(name, defaults[part][name]) != value
-    )
+    ]
+    if begun["options"].get("steps", 0) <= now["options"]["steps"]:
+        found = [name for name in found if name != "steps"]
+    start = begun.get("start", now["start"])
+    return sorted(found + [name for name, value in now["start"].items() if start[name] != value])

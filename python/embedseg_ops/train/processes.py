@@ -25,15 +25,19 @@ class Group:
             distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return cls(distributed.get_rank(), distributed.get_world_size())
 
-    def share(self, first: int, steps: int, batch: int) -> list[range]:
+    def share(self, first: int, steps: int, batch: int) -> list[list[int]]:
         """Return the numbers of the crops that this process computes in each of the steps from `first` to `steps`."""
-        return [range(step * batch + self.rank, (step + 1) * batch, self.size) for step in range(first, steps)]
+        return [list(range(step * batch + self.rank, (step + 1) * batch, self.size)) for step in range(first, steps)]
 
     def mean(self, values: Tensor) -> Tensor:
         """Return the mean of the processes' values."""
         if self.size > 1:
             distributed.all_reduce(values)
         return values / self.size
+
+    def any(self, asked: bool, device: torch.device) -> bool:
+        """Return whether it was asked of any of the processes."""
+        return bool(self.mean(torch.tensor(float(asked), device=device)) > 0)
 
     def leave(self) -> None:
         """Leave the other processes, at the end."""

@@ -19,10 +19,13 @@ from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.scale import predict_scaled
+from embedseg_ops.train.batch_norm import share_batch_norm
 from embedseg_ops.train.checkpoints import load_checkpoint, save_checkpoint
+from embedseg_ops.train.interruption import Interruption
+from embedseg_ops.train.lock import locked
 from embedseg_ops.train.log import RunLog
 from embedseg_ops.train.losses import TrainingLoss, training_loss
-from embedseg_ops.train.options import Options, differences, identity
+from embedseg_ops.train.options import Options, check_postprocess, differences, identity
 from embedseg_ops.train.processes import Group
 from embedseg_ops.train.targets import make_targets
 
@@ -47,8 +50,10 @@ class Trainer:
 
     Raises:
         FileNotFoundError: `init` does not exist.
-        ValueError: the batch cannot be divided among the processes, no samples, a checkpoint of another run, or `init`
-            has another architecture.
+        TypeError: an option of the postprocessing has the wrong type.
+        ValueError: the batch cannot be divided among the processes, no samples, an option of the postprocessing that
+            there is not, a checkpoint of another run (other options that the weights depend on, fewer steps, other
+            images, another `init`), or `init` has another architecture.
     """
 
     def __init__(
@@ -56,7 +61,9 @@ class Trainer:
         device: str | torch.device | None = None, model: EmbeddingModel | None = None, progress: bool = False,
         init: str | Path | None = None,
     ):  # fmt: skip
-        self.out, self.settings, self.options, self.validation = Path(out), settings, options, validation
+        self.out, self.settings, self.validation = Path(out), settings, validation
+        self.options = options = options.for_start(init)
+        check_postprocess(settings)
         self.device = choose_device(device)
         self.group = Group.join(self.device)
         if not train:
@@ -69,21 +76,24 @@ class Trainer:
                                  settings.diameter)  # fmt: skip
         torch.manual_seed(options.seed)
         layout = torch.channels_last if settings.spatial_dims == 2 else torch.contiguous_format
-        self.model = (model or settings.build()).to(self.device, memory_format=layout)
+        self.model = (model or settings.build()).to(self.device)
+        self.model.to(memory_format=layout)  # type: ignore[call-overload]
         if init is not None:
             start_from(self.model, init)
+        if self.group.size > 1:
+            share_batch_norm(self.model)
         self.network = DistributedDataParallel(self.model) if self.group.size > 1 else self.model
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), options.learning_rate, weight_decay=options.weight_decay
-        )
+        rate = options.learning_rate or 0.0
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), rate, weight_decay=options.weight_decay)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, options.learning_rate, total_steps=options.steps + 1, pct_start=0.1
+            self.optimizer, rate, total_steps=options.steps + 1, pct_start=0.1
         )
-        self.identity = identity(settings, options)
+        self.identity = identity(settings, options, train, init)
         self.step, self.best = 0, -1.0
         self.resume()
         self.progress = progress
         self.log: RunLog | None = None
+        self.interruption = Interruption()
 
     def resume(self) -> None:
         """Continue from the folder's checkpoint, if there is one."""
@@ -96,9 +106,28 @@ class Trainer:
                 f"{self.out} holds a run with other options ({', '.join(different)}): choose another folder"
             )
         self.step, self.best = checkpoint["step"], checkpoint["best"]
+        if checkpoint.get("postprocess", self.settings.postprocess) != self.settings.postprocess:
+            self.best = -1.0  # measured with another
 
     def run(self) -> None:
-        """Train to the last step."""
+        """Train to the last step.
+
+        SIGINT and SIGTERM end the step that is being done, and write a checkpoint.
+
+        Raises:
+            ValueError: another run is at work in the folder; or the loss or its gradient is not finite, in which case
+                the last checkpoint stays.
+            KeyboardInterrupt: a signal came.
+        """
+        with self.interruption, locked(self.out) if self.group.rank == 0 else nullcontext():
+            try:
+                self.train()
+            finally:
+                if self.log:
+                    self.log.close()
+
+    def train(self) -> None:
+        """Do the steps that are left."""
         if self.group.rank == 0:
             self.log = RunLog(self.out, self.step, self.options.steps, self.progress)
         loader = DataLoader(
@@ -111,6 +140,9 @@ class Trainer:
             losses = self.train_step(*crops)
             self.step += 1
             self.after_step(losses)
+            if self.group.any(self.interruption.asked, self.device):
+                self.write_checkpoint()
+                raise KeyboardInterrupt
         self.finish()
 
     def train_step(self, image: Tensor, labels: Tensor, inside: Tensor) -> TrainingLoss:
@@ -118,11 +150,22 @@ class Trainer:
         self.network.train()
         loss = self.loss(image.to(self.device), labels.to(self.device), inside.to(self.device))
         self.optimizer.zero_grad()
-        loss.total.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
+        self.check_finite(loss, norm)
         self.optimizer.step()
         self.schedule.step()
         return loss
+
+    def check_finite(self, loss: TrainingLoss, norm: Tensor) -> None:
+        """Raise a ValueError, in all processes, before a loss or a gradient that is not finite spoils the weights."""
+        if not self.group.any(not bool((loss.total.detach() + norm).isfinite()), self.device):
+            return
+        parts = ", ".join(f"{name} {float(part.detach()):g}" for name, part in loss._asdict().items())
+        raise ValueError(
+            f"the loss of step {self.step + 1} is not finite ({parts}; norm of the gradient {float(norm):g}). "
+            f"{self.out} keeps its last checkpoint; a learning rate below {self.options.learning_rate:g} may help"
+        )
 
     def loss(self, image: Tensor, labels: Tensor, inside: Tensor) -> TrainingLoss:
         """Return the losses of a batch of crops."""
@@ -146,15 +189,22 @@ class Trainer:
         """Log, validate and write a checkpoint, each when it is time."""
         values = self.group.mean(torch.stack([part.detach() for part in losses])).tolist()
         if self.log:
-            self.log.losses(self.step, dict(zip(losses._fields, values, strict=True)), self.schedule.get_last_lr()[0])
+            self.log.losses(
+                self.step, dict(zip(losses._fields, values, strict=True)), float(self.schedule.get_last_lr()[0])
+            )
         last = self.step == self.options.steps
         if self.validation and (last or self.step % self.options.validate_every == 0):
             self.validate()
-        if self.log and (last or self.step % self.options.checkpoint_every == 0):
+        if last or self.step % self.options.checkpoint_every == 0:
+            self.write_checkpoint()
+
+    def write_checkpoint(self) -> None:
+        """Write the checkpoint, after the losses up to it."""
+        if self.log:
             self.log.flush()
             save_checkpoint(
                 self.out / "checkpoint.pt", self.model, self.optimizer, self.schedule, self.step,
-                best=self.best, identity=self.identity,
+                best=self.best, identity=self.identity, postprocess=self.settings.postprocess,
             )  # fmt: skip
 
     def validate(self) -> None:
@@ -188,7 +238,6 @@ class Trainer:
             self.save("last", {})
             if not self.validation:
                 self.save("best", {})
-            self.log.close()
 
     def save(self, name: str, scores: dict[str, float]) -> None:
         """Write the network as a model file."""

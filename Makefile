@@ -4,7 +4,7 @@ RUN = $(VENV)/bin
 TORCH ?= torch==2.13.0
 SANITIZE = build/sanitize
 
-.PHONY: demo test install wheel develop lint format bench compare figures docs audit sanitize two-torches gpu registers clean
+.PHONY: demo test install wheel develop lint format bench compare figures docs audit sanitize fuzz two-torches gpu registers clean
 
 demo: install  ## segment real nuclei with the weights that come along, say how well, and draw them into demo/
 	$(RUN)/pip install --quiet --no-deps stardist
@@ -60,6 +60,10 @@ audit: install  ## the built library must keep to torch's stable ABI
 
 sanitize: $(RUN)/python  ## the operator tests under AddressSanitizer and UBSan
 	tests/sanitize.sh $(RUN)/python $(SANITIZE)
+
+N ?= 2000
+fuzz: install  ## random calls, compared with the reference: N=2000, from seed FIRST=0 on
+	cd tests && ../$(RUN)/python -m fuzz $(N) $(FIRST)
 
 gpu: TORCH = torch
 gpu: install  ## on a machine with a GPU: all tests there, compute-sanitizer, the benchmark

@@ -90,6 +90,21 @@ def test_names_of_images(scans, tmp_path):
         names(scans)
 
 
+def test_a_zarr_is_one_image_whatever_its_name(predict, scans, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    for name in ("plate[1]/z.zarr", "plate[1]/v1.2"):
+        array = zarr.create_array(scans / name, shape=(16, 24), dtype="u1", chunks=(8, 8))
+        array[...] = 7
+    (scans / "broken.zarr").mkdir()
+    out = tmp_path / "out"
+    status, said = predict(scans, "--out", out)
+    assert (status, said[0]) == (1, "embedseg-ops: 5 of 6 images done")
+    assert "broken.zarr" in said[-1]
+    assert {"z.tif", "v1.2.tif"} <= {path.name for path in (out / "plate[1]").iterdir()}
+    array[0, 0] = 9
+    assert predict(scans, "--out", out)[1][0] == "embedseg-ops: 1 of 6 images done, 4 done before"
+
+
 def test_what_is_done_is_not_done_again(predict, scans, tmp_path, monkeypatch):
     out = tmp_path / "out"
     predict(scans, "--out", out)

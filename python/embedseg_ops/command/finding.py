@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from embedseg_ops.data.errors import DataError
-from embedseg_ops.data.formats import SUFFIXES
+from embedseg_ops.data.formats import SUFFIXES, ZARRS
+from embedseg_ops.data.ome_zarr import is_zarr
 
 
 class Found(NamedTuple):
@@ -48,18 +49,28 @@ def find_images(names: Sequence[str], out: Path, recursive: bool = True) -> list
 
 def images_of(path: Path, out: Path, recursive: bool) -> Iterator[Found]:
     """Return a file, or the images of a folder and, if it is `recursive`, of the folders in it."""
-    if not path.is_dir() or path.suffix == ".zarr":
-        yield Found(path, Path(path.stem))
+    if not is_folder_of_images(path):
+        yield Found(path, without_ending(Path(path.name)))
         return
     for folder, inner, files in os.walk(path):
         here = Path(folder)
-        images = [*files, *(name for name in inner if name.endswith(".zarr"))]
-        folders = [name for name in sorted(inner) if not name.startswith(".") and not name.endswith(".zarr")]
+        seen = [name for name in sorted(inner) if not name.startswith(".")]
+        folders = [name for name in seen if is_folder_of_images(here / name)]
         inner[:] = [name for name in folders if recursive and not is_same(here / name, out)]
-        for name in sorted(images):
+        for name in sorted([*files, *(set(seen) - set(folders))]):
             one = here / name
-            if not name.startswith(".") and one.suffix.lower() in {*SUFFIXES, ".zarr"}:
-                yield Found(one, one.relative_to(path).with_suffix(""))
+            if not name.startswith(".") and (one.suffix.lower() in SUFFIXES or one.is_dir()):
+                yield Found(one, without_ending(one.relative_to(path)))
+
+
+def is_folder_of_images(path: Path) -> bool:
+    """Return whether a path is a folder that is not one image itself, as those of Zarr are."""
+    return path.is_dir() and path.suffix.lower() not in ZARRS and not is_zarr(path)
+
+
+def without_ending(path: Path) -> Path:
+    """Return a path without the ending that says what is in the file."""
+    return path.with_suffix("") if path.suffix.lower() in SUFFIXES else path
 
 
 def is_same(one: Path, other: Path) -> bool:

@@ -76,12 +76,15 @@ class Record:
 
 
 def stamp(path: Path) -> dict[str, int]:
-    """Return the size and the time of change of a file; nothing where there is none, of a folder its time alone."""
+    """Return the size and the time of change of a file, of a folder those of all files in it; nothing without one."""
     try:
-        status = os.stat(path)
+        statuses = [file.stat() for file in (path.rglob("*") if path.is_dir() else [path])]
     except OSError:
         return {}
-    return {"size": 0 if path.is_dir() else status.st_size, "changed": status.st_mtime_ns}
+    return {
+        "size": sum(status.st_size for status in statuses),
+        "changed": max((status.st_mtime_ns for status in statuses), default=0),
+    }
 
 
 def file_hash(path: Path) -> str:

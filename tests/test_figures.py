@@ -157,6 +157,8 @@ def test_panels_are_tiled_with_margins():
         (lambda: figures.distance_heat(GREY[None]), r"distance must be \[H, W\]"),
         (lambda: figures.matches(LABELS, LABELS[1:]), "truth and prediction must have one shape"),
         (lambda: figures.matches(LABELS, LABELS, threshold=0), "threshold must be above 0"),
+        (lambda: figures.overlay(GREY, LABELS, gamma=0), "gamma must be above 0"),
+        (lambda: figures.matches(LABELS, LABELS, GREY, gamma=-1), "gamma must be above 0"),
         (lambda: figures.panels([], ["title"]), "titles must be as many as pictures"),
     ],
 )

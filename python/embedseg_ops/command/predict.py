@@ -20,7 +20,7 @@ from embedseg_ops.command.writers import WRITERS, Result
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.images import ImageFile, read
 from embedseg_ops.data.writing import remove_leftovers
-from embedseg_ops.export.overlay import GAMMA
+from embedseg_ops.evaluate.figures import DIM
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model, shipped_model
 from embedseg_ops.model.networks import EmbeddingModel
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-overlay", action="store_true", help="write no overlay")
     parser.add_argument("--ids", action="store_true", help="write the objects' ids onto the overlay")
     parser.add_argument(
-        "--gamma", type=values.number(above=True), default=GAMMA,
+        "--gamma", type=values.number(above=True), default=DIM,
         help="of the overlay: below 1 lightens what is dim (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace files that something else wrote")

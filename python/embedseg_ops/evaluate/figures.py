@@ -13,6 +13,7 @@ from embedseg_ops.evaluate.overlaps import overlaps
 from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
 
 __all__ = [
+    "DIM",
     "FALSE",
     "HEAT",
     "MATCHED",
@@ -40,6 +41,7 @@ PALETTE = np.array(
     dtype=np.uint8,
 )  # fmt: skip
 MATCHED, MISSED, FALSE = (np.array(colour, dtype=np.uint8) for colour in ([64, 220, 96], [255, 59, 70], [255, 165, 30]))
+DIM = 0.5  # a gamma that brings out dim objects beside bright ones
 # black, violet, red, orange, pale yellow: lightness rises evenly
 HEAT = np.array([[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]])
 
@@ -61,10 +63,7 @@ def overlay(
             above 0.
     """
     label_map = _labels(labels, "labels")
-    if not 0 < gamma < float("inf"):
-        raise ValueError(f"gamma must be above 0, got {gamma}")
-    brightness = ((np.arange(256) / 255) ** gamma * 255).round().astype(np.uint8)
-    picture = _enlarged(brightness[_stretched(image, label_map)], scale)
+    picture = _enlarged(_stretched(image, label_map, gamma), scale)
     outline = _outline(label_map, scale)
     picture[outline] = _repeated(_colours(label_map), scale)[outline]
     return _numbered(picture, label_map, scale) if numbers else picture
@@ -104,8 +103,9 @@ def distance_heat(distance: ArrayLike) -> Picture:
 
 
 def matches(
-    truth: ArrayLike, prediction: ArrayLike, image: ArrayLike | None = None, threshold: float = 0.5, *, scale: int = 1
-) -> Picture:
+    truth: ArrayLike, prediction: ArrayLike, image: ArrayLike | None = None, threshold: float = 0.5, *, scale: int = 1,
+    gamma: float = 1.0,
+) -> Picture:  # fmt: skip
     """Show which objects were found: predictions that match outlined in green, others in orange, missed truth in red.
 
     Args:
@@ -113,9 +113,10 @@ def matches(
         image: what to draw on, as for :func:`overlay`; without it, the objects are filled faintly, on black.
         threshold: the smallest IoU of a match, above 0.
         scale: as for :func:`overlay`.
+        gamma: as for :func:`overlay`.
 
     Raises:
-        ValueError: the shapes differ, or `threshold` is not above 0.
+        ValueError: the shapes differ, or `threshold` or `gamma` is not above 0.
     """
     true, predicted = _labels(truth, "truth"), _labels(prediction, "prediction")
     if true.shape != predicted.shape:
@@ -126,7 +127,7 @@ def matches(
         (np.where(np.isin(predicted, list(found.values())), 0, predicted), FALSE),
         (np.where(np.isin(predicted, list(found.values())), predicted, 0), MATCHED),
     ]
-    picture = np.zeros((*true.shape, 3), dtype=np.uint8) if image is None else _stretched(image, true)
+    picture = np.zeros((*true.shape, 3), dtype=np.uint8) if image is None else _stretched(image, true, gamma)
     for layer, colour in layers if image is None else ():
         picture[layer > 0] = colour // 4
     picture = _enlarged(picture, scale)
@@ -204,12 +205,15 @@ def _between_percentiles(values: NDArray[Any], low: float, high: float) -> Pictu
     return np.asarray(np.clip(levels, 0, 255).round(), dtype=np.uint8)
 
 
-def _stretched(image: ArrayLike, labels: NDArray[Any]) -> Picture:
+def _stretched(image: ArrayLike, labels: NDArray[Any], gamma: float) -> Picture:
     array = np.asarray(image)
     if array.shape not in (labels.shape, (*labels.shape, 3)):
         height, width = labels.shape
         raise ValueError(f"image must be [{height}, {width}] or [{height}, {width}, 3], got shape {list(array.shape)}")
-    stretched = _between_percentiles(array, 0.5, 99.5)
+    if not 0 < gamma < float("inf"):
+        raise ValueError(f"gamma must be above 0, got {gamma}")
+    brightness = ((np.arange(256) / 255) ** gamma * 255).round().astype(np.uint8)
+    stretched = brightness[_between_percentiles(array, 0.5, 99.5)]
     return stretched if array.ndim == 3 else np.stack([stretched] * 3, -1)
 
 

@@ -82,7 +82,7 @@ def picture_of(
     truth, prediction = figures.middle_plane(truth), figures.middle_plane(prediction)
     image = None if image is None else figures.drawable(image)
     scale = max(1, round(760 / max(truth.shape[1], 1)))
-    picture = figures.matches(truth, prediction, image, scale=scale)
+    picture = figures.matches(truth, prediction, image, scale=scale, gamma=figures.DIM)
     true, predicted = summary["image objects"][name]
     precision = summary["image mean AP"][name]
     return {"name": name, "url": data_url(picture), "precision": precision, "true": true, "predicted": predicted}

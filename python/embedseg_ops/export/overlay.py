@@ -8,12 +8,11 @@ from PIL import Image
 from embedseg_ops.data.writing import atomic_path
 from embedseg_ops.evaluate import figures
 
-GAMMA = 0.5  # brings out dim nuclei beside bright ones
-
 
 def write_overlay(
-    path: str | os.PathLike[str], image: ArrayLike, labels: ArrayLike, *, gamma: float = GAMMA, numbers: bool = False
-) -> None:
+    path: str | os.PathLike[str], image: ArrayLike, labels: ArrayLike, *, gamma: float = figures.DIM,
+    numbers: bool = False,
+) -> None:  # fmt: skip
     """Write the outlines of the objects on the image as a PNG; of a volume, those in the middle plane.
 
     Args:

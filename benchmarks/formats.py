@@ -27,6 +27,7 @@ ROUNDING = 2.0  # levels of 256, from 16 bits and between formulas for inks
 DISPUTED = {  # files of which no other decoder reads what they hold
     "flower-separated-contig-16.tif": "Pillow swaps bytes; here equal to flower-separated-contig-08.tif",
     "flower-separated-planar-16.tif": "the same",
+    "crash-74d2a78403a5a59db1fb0a2b8735ac068a75f6e3.tif": "a damaged fax; libtiff fills other pixels than imagecodecs",
     "hpredict-1c-12b.tiff": "libtiff leaves the predictor out where nothing is compressed",
 }
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".lsm", ".svs", ".mpo")
@@ -131,6 +132,8 @@ def with_opencv(path: Path) -> np.ndarray:
 
 def with_imagecodecs(path: Path) -> np.ndarray:
     """Read a picture by imagecodecs; for TIFF this is libtiff."""
+    if path.suffix.lower() == ".bmp":
+        raise ValueError("it crashes on damaged ones")
     if not is_tiff(path):
         return np.asarray(imagecodecs.imread(path))
     pixels = np.asarray(imagecodecs.tiff_decode(path.read_bytes(), index=0))

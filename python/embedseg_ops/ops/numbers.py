@@ -47,7 +47,7 @@ def check_sigma(value: float, name: str) -> float:
 
 def check_size(value: int, name: str, smallest: int = 1) -> int:
     """Raise unless `value` is a whole number from `smallest` to 2³¹ − 1; return it."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    if isinstance(value, bool) or not (isinstance(value, int) or hasattr(value, "__index__")):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
     if value < smallest:
         raise ValueError(f"{name} must be {f'at least {smallest}' if smallest else '0 or more'}, got {value}")

@@ -13,7 +13,8 @@ def gaussian(images: Tensor, sigma: float) -> Tensor:
     """
     smooth = images if images.dtype == torch.float64 else images.float()
     radius = int(4 * sigma + 0.5)
-    weights = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
+    # no power: torch.compile cannot follow one of a negative number
+    weights = [math.exp(-0.5 * (offset / sigma) * (offset / sigma)) for offset in range(-radius, radius + 1)]
     for axis in range(1, images.ndim):
         size = images.shape[axis]
         if size > 0:

@@ -10,8 +10,8 @@ demo: install  ## segment real nuclei with the weights that come along, say how 
 	$(RUN)/pip install --quiet --no-deps stardist
 	$(RUN)/embedseg-ops demo
 
-test: install  ## build and install with the extras for testing, then run all tests
-	$(RUN)/pip install --quiet "pytest>=8" "hypothesis>=6" expecttest "monai>=1.4" roifile pyarrow zarr shapely
+test: $(RUN)/python  ## build and install with the extras for testing, then run all tests
+	$(RUN)/pip install --quiet --no-build-isolation ".[test]"
 	$(RUN)/pip install --quiet --no-deps stardist
 	$(RUN)/python -m pytest
 

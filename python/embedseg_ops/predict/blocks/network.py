@@ -11,6 +11,7 @@ from torch import Tensor
 
 from embedseg_ops.data.images import open_image
 from embedseg_ops.data.samples import stretch
+from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.predict.blocks.maps import TileMaps
@@ -84,7 +85,7 @@ class Tiler:
         low: becomes 0, for each channel.
         high: becomes 1.
         model: the file of the network.
-        device: where it runs.
+        device: where it runs; None: CUDA where the task finds one, else the CPU.
         maps: where its outputs go.
     """
 
@@ -92,7 +93,7 @@ class Tiler:
     low: np.ndarray
     high: np.ndarray
     model: str
-    device: str
+    device: str | None
     maps: TileMaps
 
     def read(self, number: int) -> Tensor:
@@ -111,6 +112,6 @@ class Tiler:
 
 
 @lru_cache(maxsize=1)
-def network(path: str, device: str) -> EmbeddingModel:
+def network(path: str, device: str | None) -> EmbeddingModel:
     """Return the network of a file; a worker reads it once."""
-    return load_model(path, device)[0]
+    return load_model(path, choose_device(device))[0]

@@ -84,8 +84,8 @@ def segment_blocks(
         ValueError: the image's axes or channels are not the model's or its values not finite, the image would have to
             be enlarged, a size is wrong, or the folder holds another run.
     """
-    where = next(model[0].parameters()).device if isinstance(model, tuple) else choose_device(device)
-    network, settings = model if isinstance(model, tuple) else load_model(model or shipped_model(), where)
+    network, settings = model if isinstance(model, tuple) else load_model(model or shipped_model())
+    runs_on = device_of_tasks(device, model, client)
     check_diameter(diameter, settings)
     opens = open_source(image, settings, choice or {})
     planes = Planes(opens, settings.spatial_dims)
@@ -106,7 +106,7 @@ def segment_blocks(
         threads = min(client.nthreads().values()) if client is not None else torch.get_num_threads()
         place = Folder(path)
         run = describe(shape, core, halo, options) | {
-            "image": str(planes.dtype), "changed": changed(image), "model": digest(network), "device": where.type,
+            "image": str(planes.dtype), "changed": changed(image), "model": digest(network), "device": runs_on,
             "tile": tile, "overlap": overlap, "threads": threads,
         }  # fmt: skip
         place.start(run, resume)
@@ -118,10 +118,17 @@ def segment_blocks(
             place.file("tiles", "0").parent, TileGrid.over(shape, tile, overlap, network.divisor), settings.dim
         )
         low, high = percentiles(place, planes, settings)
-        tiler = Tiler(planes, low, high, str(place.file("model.safetensors")), str(where), maps)
+        tiler = Tiler(planes, low, high, str(place.file("model.safetensors")), runs_on, maps)
         run_network(tiler, client, threads, progress)
         job = Job(place, Grid(shape, core), halo, maps, options, levels[0], levels[1:])
         return run_passes(job, client, threads, progress)
+
+
+def device_of_tasks(device: str | torch.device | None, model: Any, client: Any) -> str | None:
+    """Return where the network runs; None: each worker decides, for this process may have another device."""
+    if client is not None:
+        return None if device is None else str(device)
+    return str(next(model[0].parameters()).device if isinstance(model, tuple) else choose_device(device))
 
 
 def open_source(image: Any, settings: Settings, choice: Mapping[str, Any]) -> Callable[[], Any]:

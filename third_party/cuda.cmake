@@ -24,7 +24,10 @@ if(cuda_found)
   set_target_properties(_C PROPERTIES CUDA_ARCHITECTURES "${cuda_architectures}"
     CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static)
   file(GLOB cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/cuda/*.cu)
-  target_sources(_C PRIVATE ${cuda_sources})
+  file(GLOB cuda_kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/cuda/*_kernel.cu)
+  list(REMOVE_ITEM cuda_sources ${cuda_kernels})
+  embedseg_variants(compiled_cuda_kernels "${embedseg_storage_types}" ${cuda_kernels})
+  target_sources(_C PRIVATE ${cuda_sources} ${compiled_cuda_kernels})
   target_compile_definitions(_C PRIVATE EMBEDSEG_WITH_CUDA EMBEDSEG_CUDA_VERSION="${CMAKE_CUDA_COMPILER_VERSION}")
   target_compile_options(_C PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Werror -Werror=all-warnings --expt-relaxed-constexpr>)

@@ -11,6 +11,9 @@ namespace embedseg {
 // The type to compute in: double for double, float for everything else.
 template <class T>
 using Compute = std::conditional_t<std::is_same_v<T, double>, double, float>;
+inline ScalarType compute_dtype(ScalarType storage) {
+  return storage == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
+}
 
 // Squared lengths between these neither overflowed nor lost bits to underflow.
 template <class C>

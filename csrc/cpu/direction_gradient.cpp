@@ -1,29 +1,10 @@
 // The gradient with respect to the embedding, from that with respect to its directions, which a pixel takes from its
 // object's row of a table: ∂L/∂ê_p = g_k (+ w_p h_k), ∂L/∂e_p = (∂L/∂ê_p − (∂L/∂ê_p·ê_p) ê_p) / ‖e_p‖.
-// One read and one write. SPEC, Embedding loss.
+// One read and one write. docs/method.md, Embedding loss.
 #include <torch/csrc/stable/library.h>
 
-#include "common/labels.h"
-#include "common/memory.h"
-#include "simd/tile.h"
-
-namespace embedseg::cpu {
-namespace {
-
-struct GradientTask {
-  const EmbeddingView& view;
-  const EmbeddingView& output;
-  const LabelView& labels;
-  const void* rows;           // g, [B, K, D] of the type to compute in
-  const void* weights;        // [B, *spatial] or nullptr
-  const void* weighted_rows;  // h, [B, K, D] or nullptr
-};
-
-}  // namespace
-}  // namespace embedseg::cpu
-
-#define EMBEDSEG_KERNEL "cpu/direction_gradient.inl"
-#include "simd/each_isa.h"
+#include "common/checks.h"
+#include "cpu/direction_gradient_kernel.h"
 
 namespace embedseg::cpu {
 namespace {
@@ -31,6 +12,13 @@ namespace {
 // gradients, weighted_gradients and weights: contiguous, float64 for a float64 embedding, else float32
 Tensor direction_gradient(const Tensor& embedding, const Tensor& labels, const Tensor& gradients,
                           const std::optional<Tensor>& weights, const std::optional<Tensor>& weighted_gradients) {
+  check_labelled(embedding, labels);
+  const ScalarType dtype = compute_dtype(embedding.scalar_type());
+  const Sizes table = size_of_table(gradients, embedding);
+  check_flat(gradients, "gradients", dtype, table, embedding);
+  STD_TORCH_CHECK(weights.has_value() == weighted_gradients.has_value(), "weights: come with weighted_gradients");
+  if (weights) check_flat(*weights, "weights", dtype, size_of_map(embedding), embedding);
+  if (weights) check_flat(*weighted_gradients, "weighted_gradients", dtype, table, embedding);
   Tensor output = torch::stable::empty_like(embedding);
   const EmbeddingView view = view_of(embedding), output_view = view_of(output);
   if (view.batch == 0 || view.pixels == 0) return output;

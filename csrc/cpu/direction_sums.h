@@ -1,5 +1,8 @@
-// Per-object sums of directions, S_k, T_k, M_k and W_k of SPEC, in one read of the embedding.
+// Per-object sums of directions, S_k, T_k, M_k and W_k of docs/method.md, in one read of the embedding.
 #pragma once
+
+#include <cmath>
+#include <vector>
 
 #include "common/embedding.h"
 #include "common/labels.h"

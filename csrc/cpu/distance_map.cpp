@@ -1,4 +1,4 @@
-// Normalised distance to the nearest pixel outside the own object. SPEC, Distance map and its loss.
+// Normalised distance to the nearest pixel outside the own object. docs/method.md, Distance map and its loss.
 //
 // The exact squared distance is separable: along the first spatial axis by counting, along each further one as the
 // minimum of (distance along the axis)² + (squared distance so far). A pixel's minimum never lies beyond the ends of
@@ -8,50 +8,22 @@
 
 #include <torch/csrc/stable/library.h>
 
-#include <algorithm>
-#include <bit>
-#include <cmath>
-#include <cstring>
-#include <limits>
-
-#include "cpu/objects.h"
-
-namespace embedseg::cpu {
-namespace {
-
-constexpr float infinity = std::numeric_limits<float>::infinity();
-
-// One image: labels, and squared distances that grow axis by axis.
-struct Image {
-  const int32_t* labels;
-  float* squares;
-  Grid grid;
-  std::array<float, 3> weights;  // squared spacing, in units of the smallest
-};
-
-template <class Work>
-void for_each_part(int64_t parts, int64_t pixels_each, const Work& work) {
-  torch::stable::parallel_for(0, parts, std::max<int64_t>(1, grain_pixels / pixels_each), work);
-}
-
-}  // namespace
-}  // namespace embedseg::cpu
-
-#define EMBEDSEG_KERNEL "cpu/distance_map.inl"
-#include "simd/each_isa.h"
+#include "common/checks.h"
+#include "cpu/distance_map_kernel.h"
 
 namespace embedseg::cpu {
 namespace {
 
 // labels: int32 [B, *spatial]
 Tensor distance_map(const Tensor& strided, std::vector<double> spacing) {
+  check_map(strided, "labels", ScalarType::Int);
   const Tensor labels = torch::stable::contiguous(strided);
   const Tensor out = empty_like(labels, ScalarType::Float);
   const Grid grid = grid_of(labels);
   for (int64_t b = 0; b < grid.batch && grid.pixels() > 0; ++b) {
     const int64_t offset = b * grid.pixels();
-    const Image image{data<const int32_t>(labels) + offset, data<float>(out) + offset, grid,
-                      squared_weights(spacing, grid)};
+    const DistanceTask image{data<const int32_t>(labels) + offset, data<float>(out) + offset, grid,
+                             squared_weights(spacing, grid)};
     const ObjectPlaces places(image.labels, grid.pixels());
     EMBEDSEG_BEST_ISA(measure(image, places));
   }

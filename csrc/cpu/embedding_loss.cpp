@@ -1,8 +1,13 @@
-// The embedding loss and the tables that its backward needs. SPEC, Embedding loss.
+// The embedding loss and the tables that its backward needs. docs/method.md, Embedding loss.
 #include <torch/csrc/stable/library.h>
 
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <limits>
+
+#include "common/checks.h"
 #include "cpu/direction_sums.h"
-#include "simd/tile.h"
 
 namespace embedseg::cpu {
 namespace {
@@ -131,7 +136,10 @@ Losses compute(const DirectionSums& sums, int64_t batch, int64_t objects, const 
   for (int64_t b = 0; b < batch; ++b) images.emplace_back(sums, means.data(), b * objects, objects, weighted, balanced);
   const int64_t* pair = data<int64_t>(pairs);
   const int64_t* const end = pair + 3 * pairs.sizes()[0];
-  for (const int64_t* p = pair; p != end; p += 3) images[p[0]].count_neighbor(p[1], p[2]);
+  for (const int64_t* p = pair; p != end; p += 3) {
+    STD_TORCH_CHECK(p[0] >= 0 && p[0] < batch, "pairs: names an image that is not there");
+    images[p[0]].count_neighbor(p[1], p[2]);
+  }
 
   Losses losses;
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -169,13 +177,17 @@ Tensor tensor_of(const std::vector<double>& values, const std::vector<int64_t>& 
 std::tuple<Tensor, Tensor, Tensor> embedding_loss(const Tensor& embedding, const Tensor& labels, const Tensor& pairs,
                                                   const std::optional<Tensor>& weights, bool balanced, bool background,
                                                   int64_t num_objects) {
+  check_labelled(embedding, labels);
+  check_flat(pairs, "pairs", ScalarType::Long, {pairs.numel() / 3, 3}, embedding);
+  if (weights)
+    check_flat(*weights, "weights", compute_dtype(embedding.scalar_type()), size_of_map(embedding), embedding);
   const EmbeddingView view = view_of(embedding);
   const DirectionSums sums =
       sum_directions(view, view_of_labels(labels, num_objects, background), weights ? &*weights : nullptr);
   const int64_t table_count = weights ? 3 : 2;
   std::vector<double> tables(table_count * sums.rows * sums.dim, 0.0);
   const Losses losses = compute(sums, view.batch, num_objects, pairs, weights.has_value(), balanced, tables);
-  const ScalarType dtype = view.dtype == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
+  const ScalarType dtype = compute_dtype(embedding.scalar_type());
   std::tuple<Tensor, Tensor, Tensor> result;
   with_storage(dtype, [&]<class T>() {
     using C = Compute<T>;

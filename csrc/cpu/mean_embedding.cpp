@@ -1,8 +1,10 @@
-// Mean embedding: the direction of the sum of an object's directions. SPEC, Mean embedding.
+// Mean embedding: the direction of the sum of an object's directions. docs/method.md, Mean embedding.
 #include <torch/csrc/stable/library.h>
 
+#include <algorithm>
+
+#include "common/checks.h"
 #include "cpu/direction_sums.h"
-#include "simd/tile.h"
 
 namespace embedseg::cpu {
 namespace {
@@ -19,9 +21,10 @@ void write_means(const DirectionSums& sums, C* means, int64_t* counts, C* length
 
 // embedding: [B, D, *spatial]; labels: any integer dtype [B, *spatial], contiguous; lengths: ‖S_k‖
 std::tuple<Tensor, Tensor, Tensor> mean_embedding(const Tensor& embedding, const Tensor& labels, int64_t num_objects) {
+  check_labelled(embedding, labels);
   const EmbeddingView view = view_of(embedding);
   const DirectionSums sums = sum_directions(view, view_of_labels(labels, num_objects), nullptr);
-  const ScalarType dtype = view.dtype == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
+  const ScalarType dtype = compute_dtype(embedding.scalar_type());
   Tensor means = empty({view.batch, num_objects, view.dim}, dtype, embedding);
   Tensor counts = empty({view.batch, num_objects}, ScalarType::Long, embedding);
   Tensor lengths = empty({view.batch, num_objects}, dtype, embedding);
@@ -35,6 +38,7 @@ std::tuple<Tensor, Tensor, Tensor> mean_embedding(const Tensor& embedding, const
 // pixels.
 std::tuple<Tensor, Tensor> direction_sums(const Tensor& embedding, const Tensor& labels, int64_t num_objects,
                                           int64_t pixels) {
+  check_labelled(embedding, labels);
   const EmbeddingView view = view_of(embedding);
   const DirectionSums sums = sum_directions(view, view_of_labels(labels, num_objects), nullptr, pixels);
   Tensor table = empty({view.batch, num_objects, view.dim}, ScalarType::Long, embedding);

@@ -1,7 +1,7 @@
 // Removal of small objects from a label map: serves min_seed_size and min_object_size of postprocess.
 #include <torch/csrc/stable/library.h>
 
-#include "common/tensor.h"
+#include "common/checks.h"
 #include "cpu/objects.h"
 
 namespace embedseg::cpu {
@@ -28,6 +28,7 @@ void remove_small_in_image(const int32_t* labels, int32_t* out, int64_t pixels, 
 
 // labels: int32 [B, *spatial]
 Tensor remove_small(const Tensor& strided, int64_t min_size, std::optional<int64_t> /*largest*/) {
+  check_map(strided, "labels", ScalarType::Int);
   const Tensor labels = torch::stable::contiguous(strided);
   const Tensor out = empty_like(labels, ScalarType::Int);
   const Grid grid = grid_of(labels);

@@ -1,6 +1,7 @@
 // Objects cut back to where the distance map has their boundaries: serves boundary_distance of postprocess.
 #include <torch/csrc/stable/library.h>
 
+#include "common/checks.h"
 #include "common/radius.h"
 #include "common/tensor.h"
 #include "cpu/objects.h"
@@ -22,8 +23,10 @@ void trim_image(const int32_t* labels, const float* distance, int32_t* out, int6
 // labels: int32 [B, *spatial]; distance: float32, likewise
 Tensor trim(const Tensor& strided_labels, const Tensor& strided_distance, double depth,
             std::optional<int64_t> /*largest*/) {
+  check_map(strided_labels, "labels", ScalarType::Int);
   const Tensor labels = torch::stable::contiguous(strided_labels);
   const Tensor distance = torch::stable::contiguous(strided_distance);
+  check_flat(distance, "distance", ScalarType::Float, size_of(labels), labels);
   const Tensor out = empty_like(labels, ScalarType::Int);
   const Grid grid = grid_of(labels);
   for (int64_t b = 0; b < grid.batch; ++b) {

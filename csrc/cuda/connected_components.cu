@@ -1,8 +1,9 @@
-// Connected components, by blocks of 2 × 2 (× 2) pixels. SPEC, Postprocessing, step 1.
+// Connected components, by blocks of 2 × 2 (× 2) pixels. docs/method.md, Postprocessing, step 1.
 //
 // All set pixels of a block touch each other, so a block is one node of a union-find; and two blocks next to each other
 // are connected where both have a pixel on the sides that face each other. A node is named by its block's first pixel
 // in the image's raster order, and a root is always the smallest name of its tree: the first pixel of its component.
+#include "common/checks.h"
 #include "cuda/numbering.h"
 #include "cuda/warp.h"
 
@@ -139,6 +140,7 @@ __global__ void write_ids(const Forest forest, int32_t* out) {
 // mask: bool [B, *spatial]
 Tensor connected_components(const Tensor& strided) {
   const Device device(strided);
+  check_map(strided, "mask", ScalarType::Bool);
   const Tensor mask = torch::stable::contiguous(strided);
   const Tensor out = empty_like(mask, ScalarType::Int);
   const Grid grid = grid_of(mask);

@@ -1,20 +1,23 @@
 // The gradient with respect to the embedding, from that with respect to its directions, which a pixel takes from its
 // object's row of a table: ∂L/∂ê_p = g_k (+ w_p h_k), ∂L/∂e_p = (∂L/∂ê_p − (∂L/∂ê_p·ê_p) ê_p) / ‖e_p‖.
-// One read and one write. SPEC, Embedding loss.
-#include "cuda/direction_gradient.h"
+// One read and one write. docs/method.md, Embedding loss.
+#include "common/checks.h"
+#include "cuda/direction_gradient_kernel.h"
 
 namespace embedseg::cuda {
-
-extern template void write_gradient_as<float>(const Device& device, const GradientTask& task);
-extern template void write_gradient_as<double>(const Device& device, const GradientTask& task);
-extern template void write_gradient_as<c10::Half>(const Device& device, const GradientTask& task);
-extern template void write_gradient_as<c10::BFloat16>(const Device& device, const GradientTask& task);
 
 namespace {
 
 // gradients, weighted_gradients and weights: contiguous, float64 for a float64 embedding, else float32
 Tensor direction_gradient(const Tensor& embedding, const Tensor& labels, const Tensor& gradients,
                           const std::optional<Tensor>& weights, const std::optional<Tensor>& weighted_gradients) {
+  check_labelled(embedding, labels);
+  const ScalarType dtype = compute_dtype(embedding.scalar_type());
+  const Sizes table = size_of_table(gradients, embedding);
+  check_flat(gradients, "gradients", dtype, table, embedding);
+  STD_TORCH_CHECK(weights.has_value() == weighted_gradients.has_value(), "weights: come with weighted_gradients");
+  if (weights) check_flat(*weights, "weights", dtype, size_of_map(embedding), embedding);
+  if (weights) check_flat(*weighted_gradients, "weighted_gradients", dtype, table, embedding);
   Tensor output = torch::stable::empty_like(embedding);
   const Device device(embedding);
   const GradientTask task = {view_of(embedding),

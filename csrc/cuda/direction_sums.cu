@@ -1,28 +1,16 @@
-#include <bit>
 #include <cmath>
 #include <cstring>
 
+#include "common/fixed_point.h"
 #include "cuda/direction_sums.h"
-#include "cuda/direction_sums_task.h"
+#include "cuda/direction_sums_kernel.h"
 #include "cuda/warp.h"
 
 namespace embedseg::cuda {
 
-extern template void sum_directions_as<float>(const Device& device, const SumTask& task);
-extern template void sum_directions_as<double>(const Device& device, const SumTask& task);
-extern template void sum_directions_as<c10::Half>(const Device& device, const SumTask& task);
-extern template void sum_directions_as<c10::BFloat16>(const Device& device, const SumTask& task);
-
 namespace {
 
 constexpr int threads = 256;
-
-// As on the CPU: 2^-22 in float; in double as fine as the sum of all pixels leaves room for in 63 bits.
-double fixed_unit(const EmbeddingView& view, int64_t pixels) {
-  if (view.dtype != ScalarType::Double) return 0x1p-22;
-  const int pixel_bits = std::bit_width(static_cast<uint64_t>(pixels > 0 ? pixels : view.batch * view.pixels));
-  return std::ldexp(1.0, std::max(pixel_bits - 62, -51));
-}
 
 // Numbers that are not negative are in the order of their bits.
 template <class C>
@@ -45,7 +33,7 @@ __global__ void find_largest(const C* values, int64_t count, double* largest) {
 void find_largest_weight(const Device& device, const EmbeddingView& view, const Tensor& weights, double* largest) {
   const int64_t count = view.batch * view.pixels;
   const LaunchShape shape = {std::min<int64_t>(blocks_for(count, threads), 1024), threads};
-  with_compute(compute_dtype(view), [&]<class C>(C*) {
+  with_compute(compute_dtype(view.dtype), [&]<class C>(C*) {
     device.launch(find_largest<C>, shape, static_cast<const C*>(weights.data_ptr()), count, largest);
   });
 }
@@ -89,7 +77,9 @@ DirectionSums sum_directions(const Device& device, const EmbeddingView& embeddin
                              const Tensor* weights, int64_t pixels) {
   const int64_t rows = embedding.batch * labels.count, dim = embedding.dim;
   const int64_t row_size = weights == nullptr ? dim + 1 : 2 * dim + 2;
-  DirectionSums sums = {{}, device.zeros({rows, row_size}, ScalarType::Long), device.zeros({1}, ScalarType::Double),
+  DirectionSums sums = {{},
+                        device.zeros({rows, row_size}, ScalarType::Long),
+                        device.zeros({1}, ScalarType::Double),
                         device.zeros({embedding.batch}, ScalarType::Int)};
   sums.view = {dim,
                labels.count,

@@ -1,6 +1,6 @@
-// Per-object sums of directions, S_k, T_k, M_k and W_k of SPEC, in one read of the embedding; and what follows from
-// them for an object. As on the CPU (cpu/direction_sums.h), sums are integers: no order of the pixels, no number of
-// blocks changes a bit of them.
+// Per-object sums of directions, S_k, T_k, M_k and W_k of docs/method.md, in one read of the embedding; and what
+// follows from them for an object. As on the CPU (cpu/direction_sums.h), sums are integers: no order of the pixels, no
+// number of blocks changes a bit of them.
 #pragma once
 
 #include "common/embedding.h"
@@ -54,11 +54,6 @@ struct Means {
 // dtype: float32 or float64
 Means find_means(const Device& device, const DirectionSums& sums, ScalarType dtype);
 Means find_means(const Device& device, const VectorView& vectors, ScalarType dtype);
-
-// The type to compute in.
-inline ScalarType compute_dtype(const EmbeddingView& view) {
-  return view.dtype == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
-}
 
 // Calls body with a null pointer to the type to compute in.
 template <class Body>

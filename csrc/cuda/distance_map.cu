@@ -1,9 +1,10 @@
-// Normalised distance to the nearest pixel outside the own object. SPEC, Distance map and its loss.
+// Normalised distance to the nearest pixel outside the own object. docs/method.md, Distance map and its loss.
 //
 // The exact squared distance is separable: along a row by the ends of the pixel's run; along each further axis as the
 // minimum of (distance along the axis)² + (squared distance so far), which never lies beyond the ends of the run of the
 // object along that axis, nor farther away than the distance so far: it is searched for, outwards from the pixel.
 // Distances are in units of the smallest spacing: with equal spacing all squares are whole numbers.
+#include "common/checks.h"
 #include "common/distance_map.h"
 #include "cuda/objects.h"
 
@@ -122,6 +123,7 @@ __global__ void normalise(const Map map, float* out) {
 // labels: int32 [B, *spatial]
 Tensor distance_map(const Tensor& strided, std::vector<double> spacing) {
   const Device device(strided);
+  check_map(strided, "labels", ScalarType::Int);
   const Tensor labels = torch::stable::contiguous(strided);
   const Tensor out = empty_like(labels, ScalarType::Float);
   const Grid grid = grid_of(labels);

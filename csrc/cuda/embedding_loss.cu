@@ -1,7 +1,9 @@
 // The embedding loss and the tables that its backward needs, from the sums over the objects: work of the size of K × D
-// and of the pairs, in double. SPEC, Embedding loss. What many threads add up is fixed point, in any order the same.
+// and of the pairs, in double. docs/method.md, Embedding loss. What many threads add up is fixed point, in any order
+// the same.
 #include <torch/csrc/stable/library.h>
 
+#include "common/checks.h"
 #include "cuda/direction_sums.h"
 #include "cuda/warp.h"
 
@@ -31,7 +33,7 @@ struct LossTask {
 
   __device__ int64_t row(int64_t image, int64_t object) const { return image * sums.objects + object; }
   __device__ bool occurs(int64_t image, int64_t k) const {
-    return k >= 0 && k < sums.objects && sums.count(row(image, k)) > 0;
+    return image >= 0 && image < batch && k >= 0 && k < sums.objects && sums.count(row(image, k)) > 0;
   }
   __device__ double class_weight(int64_t image, int64_t k) const {
     const ImageTotals& all = totals[image];
@@ -201,11 +203,15 @@ long long* integers(const Tensor& tensor) { return reinterpret_cast<long long*>(
 std::tuple<Tensor, Tensor, Tensor> embedding_loss(const Tensor& embedding, const Tensor& labels, const Tensor& pairs,
                                                   const std::optional<Tensor>& weights, bool balanced, bool background,
                                                   int64_t num_objects) {
+  check_labelled(embedding, labels);
+  check_flat(pairs, "pairs", ScalarType::Long, {pairs.numel() / 3, 3}, embedding);
+  if (weights)
+    check_flat(*weights, "weights", compute_dtype(embedding.scalar_type()), size_of_map(embedding), embedding);
   const Device device(embedding);
   const EmbeddingView view = view_of(embedding);
   const DirectionSums sums =
       sum_directions(device, view, view_of_labels(labels, num_objects, background), weights ? &*weights : nullptr);
-  const Means means = find_means(device, sums, compute_dtype(view));
+  const Means means = find_means(device, sums, compute_dtype(embedding.scalar_type()));
   const int64_t rows = sums.view.rows, batch = view.batch;
   const Tensor totals = device.empty({3 * batch}, ScalarType::Long);
   const Tensor neighbors = device.zeros({rows}, ScalarType::Long);
@@ -225,7 +231,7 @@ std::tuple<Tensor, Tensor, Tensor> embedding_loss(const Tensor& embedding, const
                          integers(slopes),
                          integers(pair_losses),
                          data<double>(image_losses)};
-  const ScalarType dtype = compute_dtype(view);
+  const ScalarType dtype = compute_dtype(embedding.scalar_type());
   Tensor consistency = device.empty({}, dtype), discrimination = device.empty({}, dtype);
   Tensor tables = device.empty({weights ? 3 : 2, batch, num_objects, view.dim}, dtype);
   with_compute(dtype, [&]<class C>(C*) {

@@ -1,9 +1,15 @@
 // All levels of the growth in one launch: the whole grid works on a list of candidates, waits, and goes on to the next.
 //
-// A pixel's state is one number: its object in the upper half, 0 for none, and in the lower half the level at which it
-// joined, or for which it was last listed. So a pixel that joins in this very level is not taken for a neighbour yet;
-// and a maximum of states lists a pixel once a level, and not at all once it has an object (or is out of bounds: all
-// bits set). Only neighbours that joined in the level before matter: the others were refused when they had joined.
+// A pixel's state is one word, its object above, a level below, so that one atomic maximum can list a pixel:
+//
+//   0x00000007'00000003   joined object 7 at level 3: it offers 7 to its neighbours at level 4, not before
+//   0x00000000'00000004   free, and listed as a candidate of level 4
+//   0x00000000'00000000   free, and never listed
+//   0xffffffff'ffffffff   out of bounds
+//
+// atomicMax(state, 4), the stamp of level 4, returns less than 4 for the first of the threads that list a free pixel
+// for that level, and for no other; and it leaves the pixels of objects, and those out of bounds, as they are. Only
+// neighbours that joined in the level before matter: the others were refused when they had joined.
 #include "cuda/growth.h"
 #include "cuda/judgement.h"
 #include "cuda/warp.h"
@@ -24,6 +30,7 @@ struct Growth {
 };
 
 __device__ State joined(int32_t object, uint32_t level) { return static_cast<State>(object) << 32 | level; }
+__device__ State listed_for(uint32_t level) { return level; }
 __device__ int32_t object_of(State state) { return static_cast<int32_t>(state >> 32); }
 __device__ bool joined_at(State state, uint32_t level) {
   return object_of(state) > 0 && static_cast<uint32_t>(state) == level;
@@ -108,7 +115,7 @@ __device__ void grow_level(const Growth& growth, uint32_t level, int64_t size) {
     const int32_t object = choose<T>(growth, i, active && object_of(growth.states[i]) == 0, level);
     if (object > 0) growth.states[i] = joined(object, level);
     visit_neighbors(growth.task.grid, i, object > 0, [&](int64_t neighbor) {
-      const State stamp = level + 1;
+      const State stamp = listed_for(level + 1);
       bool listed = neighbor >= 0 && growth.states[neighbor] < stamp;
       if (listed) listed = atomicMax(&growth.states[neighbor], stamp) < stamp;
       const Size place = reserve_place(next_size, listed);

@@ -1,4 +1,4 @@
-// The growth of seeds on the device. SPEC, Postprocessing, steps 3 and 4.
+// The growth of seeds on the device. docs/method.md, Postprocessing, steps 3 and 4.
 #pragma once
 
 #include "cuda/direction_sums.h"

@@ -1,4 +1,5 @@
-// Mean embedding: the direction of the sum of an object's directions. SPEC, Mean embedding.
+// Mean embedding: the direction of the sum of an object's directions. docs/method.md, Mean embedding.
+#include "common/checks.h"
 #include "cuda/direction_sums.h"
 #include "cuda/warp.h"
 
@@ -17,9 +18,10 @@ __global__ void write_counts(const SumView sums, const double* exact_lengths, in
 
 // embedding: [B, D, *spatial]; labels: any integer dtype [B, *spatial], contiguous; lengths: ‖S_k‖
 std::tuple<Tensor, Tensor, Tensor> mean_embedding(const Tensor& embedding, const Tensor& labels, int64_t num_objects) {
+  check_labelled(embedding, labels);
   const Device device(embedding);
   const EmbeddingView view = view_of(embedding);
-  const ScalarType dtype = compute_dtype(view);
+  const ScalarType dtype = compute_dtype(embedding.scalar_type());
   const DirectionSums sums = sum_directions(device, view, view_of_labels(labels, num_objects), nullptr);
   const Means means = find_means(device, sums, dtype);
   Tensor counts = device.empty({view.batch, num_objects}, ScalarType::Long);
@@ -43,6 +45,7 @@ __global__ void write_sums(const SumView view, int64_t* sums, int64_t* counts) {
 // pixels.
 std::tuple<Tensor, Tensor> direction_sums(const Tensor& embedding, const Tensor& labels, int64_t num_objects,
                                           int64_t pixels) {
+  check_labelled(embedding, labels);
   const Device device(embedding);
   const EmbeddingView view = view_of(embedding);
   const DirectionSums sums = sum_directions(device, view, view_of_labels(labels, num_objects), nullptr, pixels);

@@ -1,4 +1,4 @@
-// Neighbouring objects. SPEC, Neighbours.
+// Neighbouring objects. docs/method.md, Neighbours.
 //
 // Only pixels that touch another label can realise the shortest distance between two objects (cpu/neighbors/pieces.h
 // says why). They are listed; each then looks at all pixels behind it in raster order that are near enough, and enters
@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "common/ball.h"
+#include "common/checks.h"
 #include "cuda/objects.h"
 
 namespace embedseg::cuda {
@@ -166,6 +167,7 @@ Tensor keys_to_rows(const Device& device, const Tensor& keys, int64_t row_size, 
 // labels: int32 [B, *spatial]; returns int64 [P, 3]
 Tensor neighbor_pairs(const Tensor& strided, double distance, bool background, std::vector<double> spacing) {
   const Device device(strided);
+  check_map(strided, "labels", ScalarType::Int);
   const Tensor labels = torch::stable::contiguous(strided);
   const Grid grid = grid_of(labels);
   if (labels.numel() == 0) return device.empty({0, 3}, ScalarType::Long);

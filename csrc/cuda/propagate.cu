@@ -1,4 +1,5 @@
-// Frontier propagation: seeds grow over the pixels like them. SPEC, Postprocessing, steps 2 to 4.
+// Frontier propagation: seeds grow over the pixels like them. docs/method.md, Postprocessing, steps 2 to 4.
+#include "common/checks.h"
 #include "cuda/growth.h"
 #include "cuda/objects.h"
 
@@ -25,6 +26,9 @@ Tensor with_background(const Device& device, const Tensor& seeds, const Tensor& 
 // embedding: [B, D, *spatial]; seeds: int32 [B, *spatial], contiguous; background: bool, like seeds
 Tensor propagate(const Tensor& embedding, const Tensor& seeds, double max_distance,
                  const std::optional<Tensor>& background, std::optional<int64_t> known_largest) {
+  check_embedding(embedding);
+  check_flat(seeds, "seeds", ScalarType::Int, size_of_map(embedding), embedding);
+  if (background) check_flat(*background, "background", ScalarType::Bool, size_of_map(embedding), embedding);
   const Device device(embedding);
   const Tensor result = empty_like(seeds, ScalarType::Int);
   if (seeds.numel() == 0) return result;
@@ -32,7 +36,7 @@ Tensor propagate(const Tensor& embedding, const Tensor& seeds, double max_distan
   const int64_t objects = (known_largest ? *known_largest : largest_label(device, seeds)) + 1;
   const Tensor labels = background ? with_background(device, seeds, *background) : seeds;
   const LabelView label_view = view_of_labels(labels, objects, background.has_value());
-  const Means means = find_means(device, sum_directions(device, view, label_view, nullptr), compute_dtype(view));
+  const Means means = find_means(device, sum_directions(device, view, label_view, nullptr), compute_dtype(view.dtype));
   grow(device, {view, grid_of(seeds), objects, data<double>(means.directions), means.rounded.data_ptr(), max_distance,
                 background.has_value(), data<int32_t>(seeds), data<int32_t>(result), all_levels, nullptr});
   return result;
@@ -41,6 +45,9 @@ Tensor propagate(const Tensor& embedding, const Tensor& seeds, double max_distan
 // labels: int32 [B, *spatial], contiguous, below K; vectors: float64 [B, K, D], contiguous, row 0 the background's
 std::tuple<Tensor, Tensor> propagate_levels(const Tensor& embedding, const Tensor& labels, const Tensor& vectors,
                                             double max_distance, bool competes, int64_t max_levels) {
+  check_embedding(embedding);
+  check_flat(labels, "labels", ScalarType::Int, size_of_map(embedding), embedding);
+  check_flat(vectors, "vectors", ScalarType::Double, size_of_table(vectors, embedding), embedding);
   const Device device(embedding);
   const Tensor grown = empty_like(labels, ScalarType::Int), active = empty_like(labels, ScalarType::Bool);
   if (labels.numel() == 0) return {grown, active};
@@ -49,7 +56,7 @@ std::tuple<Tensor, Tensor> propagate_levels(const Tensor& embedding, const Tenso
   STD_TORCH_CHECK(largest_label(device, labels) < std::max<int64_t>(objects, 1),
                   "labels must be below the number of rows of the means");
   const Means means =
-      find_means(device, VectorView{view.dim, view.batch * objects, data<double>(vectors)}, compute_dtype(view));
+      find_means(device, VectorView{view.dim, view.batch * objects, data<double>(vectors)}, compute_dtype(view.dtype));
   const auto levels = static_cast<uint32_t>(std::min<int64_t>(max_levels, all_levels));
   grow(device, {view, grid_of(labels), objects, data<double>(means.directions), means.rounded.data_ptr(), max_distance,
                 competes, data<int32_t>(labels), data<int32_t>(grown), levels, data<bool>(active)});

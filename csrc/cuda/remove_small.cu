@@ -1,4 +1,5 @@
 // Removal of small objects from a label map: serves min_seed_size and min_object_size of postprocess.
+#include "common/checks.h"
 #include "cuda/numbering.h"
 #include "cuda/objects.h"
 
@@ -31,6 +32,7 @@ __global__ void write_new_ids(const int32_t* labels, int64_t pixels, int64_t all
 // labels: int32 [B, *spatial]
 Tensor remove_small(const Tensor& strided, int64_t min_size, std::optional<int64_t> largest) {
   const Device device(strided);
+  check_map(strided, "labels", ScalarType::Int);
   const Tensor labels = torch::stable::contiguous(strided);
   const Tensor out = empty_like(labels, ScalarType::Int);
   const Grid grid = grid_of(labels);

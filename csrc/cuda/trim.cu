@@ -1,4 +1,5 @@
 // Objects cut back to where the distance map has their boundaries: serves boundary_distance of postprocess.
+#include "common/checks.h"
 #include "common/radius.h"
 #include "cuda/objects.h"
 
@@ -28,8 +29,10 @@ __global__ void trim_labels(const int32_t* labels, const float* distance, int64_
 Tensor trim(const Tensor& strided_labels, const Tensor& strided_distance, double depth,
             std::optional<int64_t> largest) {
   const Device device(strided_labels);
+  check_map(strided_labels, "labels", ScalarType::Int);
   const Tensor labels = torch::stable::contiguous(strided_labels);
   const Tensor distance = torch::stable::contiguous(strided_distance);
+  check_flat(distance, "distance", ScalarType::Float, size_of(labels), labels);
   const Tensor out = empty_like(labels, ScalarType::Int);
   const int64_t all = labels.numel();
   if (all == 0) return out;

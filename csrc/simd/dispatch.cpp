@@ -10,10 +10,16 @@ namespace {
 
 constexpr std::array<const char*, 3> names = {"plain", "avx2", "avx512"};
 
+// All that EMBEDSEG_TARGET in simd/target.h names.
 Isa widest_isa() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("x86-64-v4")) return Isa::avx512;
-  if (__builtin_cpu_supports("x86-64-v3")) return Isa::avx2;
+  const auto all = [](auto... supported) { return (... && (supported != 0)); };
+  const bool avx2 = all(__builtin_cpu_supports("avx2"), __builtin_cpu_supports("bmi"), __builtin_cpu_supports("bmi2"),
+                        __builtin_cpu_supports("fma"), __builtin_cpu_supports("popcnt"));
+  const bool avx512 =
+      all(__builtin_cpu_supports("avx512f"), __builtin_cpu_supports("avx512bw"), __builtin_cpu_supports("avx512cd"),
+          __builtin_cpu_supports("avx512dq"), __builtin_cpu_supports("avx512vl"));
+  if (avx2) return avx512 ? Isa::avx512 : Isa::avx2;
 #endif
   return Isa::plain;
 }

@@ -1,4 +1,4 @@
-// The boundaries of the objects of one image, cut into small pieces.
+// The boundaries of the objects of one image, cut into small pieces: what a tile of the image holds of an object.
 //
 // Only boundary pixels (a face neighbour inside the image has another label) can realise the shortest distance between
 // two objects. For let p in k and q in n be as close as possible and p not on the boundary. Then along an axis in which
@@ -7,12 +7,9 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <cstdint>
 #include <vector>
 
 #include "common/ball.h"
-#include "common/tensor.h"
 
 namespace embedseg::cpu {
 
@@ -45,32 +42,30 @@ inline Offset farthest(const Box& a, const Box& b) {
   return span;
 }
 
-// Consecutive pixels of one object along x, relative to the low corner of their piece's box.
+// Consecutive pixels of one object along x, some of them on its boundary.
 struct Run {
-  uint8_t z, y, first, last;
+  int32_t label;
+  Box box;
 };
 
-// What one tile of the image holds of one object: every boundary pixel, and others only in the runs of those.
 struct Piece {
   Box box;
-  int32_t label;
-  int32_t run_count;
-  union {
-    int64_t first_run;  // while `runs` of its Pieces still grows
-    const Run* runs;
-  };
+  int32_t label, object;       // object: the label's rank among all labels
+  int32_t first_run, end_run;  // in the tile's runs
 };
 
-struct Pieces {
-  std::vector<Piece> pieces;
+struct Tile {
+  std::vector<Piece> pieces;  // one for each label
   std::vector<Run> runs;
-  bool background = false;  // whether label 0 occurs
 };
 
-// The sides of the tiles. A row of a tile is one cache line; Run's bytes bound a side by 256.
-inline Offset tile_sides(const Grid& grid) { return grid.depth == 1 ? Offset{1, 16, 16} : Offset{8, 8, 16}; }
+// An image as tiles of equal sides, a row of a tile in one cache line; those at the end may be smaller.
+struct Tiles {
+  Offset sides, counts;     // pixels in a tile; tiles in the image
+  std::vector<Tile> tiles;  // [z, y, x]
+};
 
-// Pieces of all objects (labels above 0) of an image [depth, height, width], one Pieces from each thread.
-std::vector<Pieces> cut_into_pieces(const int32_t* labels, const Grid& grid);
+// labels: one image [depth, height, width]; objects are above 0. Piece::object is left to the caller.
+Tiles cut_into_tiles(const int32_t* labels, const Grid& grid);
 
 }  // namespace embedseg::cpu

@@ -14,7 +14,7 @@ struct SumTask {
   bool table_in_shared;
 };
 
-// One file for each type: nvcc takes its time.
+// In direction_sums_kernel.cu, which is compiled once for each storage type: nvcc takes its time.
 template <class T>
 void sum_directions_as(const Device& device, const SumTask& task);
 

@@ -1,5 +1,12 @@
-// The kernel of direction_gradient, for one instruction set.
-#include "simd/tile.inl"
+// The kernel of direction_gradient.
+#include "cpu/direction_gradient_kernel.h"
+
+#include "simd/lengths.h"
+#include "simd/tile_labels.h"
+#include "simd/tiles.h"
+
+EMBEDSEG_KERNEL_BEGIN
+namespace {
 
 template <int D, class T>
 struct GradientWriter {
@@ -69,6 +76,8 @@ struct GradientWriter {
   }
 };
 
+}  // namespace
+
 void write_gradient(const GradientTask& task, const Segments& segments, int64_t first, int64_t last) {
   with_storage(task.view.dtype, [&]<class T>() {
     with_dim<T>(task.view.dim, [&]<int D>() {
@@ -82,3 +91,5 @@ void write_gradient(const GradientTask& task, const Segments& segments, int64_t 
     });
   });
 }
+
+EMBEDSEG_KERNEL_END

@@ -1,4 +1,24 @@
-// The passes of the distance map, for one instruction set.
+// The passes of the distance map.
+#include "cpu/distance_map_kernel.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "simd/lanes.h"
+
+EMBEDSEG_KERNEL_BEGIN
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+template <class Work>
+void for_each_part(int64_t parts, int64_t pixels_each, const Work& work) {
+  torch::stable::parallel_for(0, parts, std::max<int64_t>(1, grain_pixels / pixels_each), work);
+}
 
 // Of numbers that are not negative: those are in the order of their bits, and compilers vectorise a maximum of
 // integers.
@@ -77,15 +97,14 @@ class LineTransform {
 
   // Looks at all pixels up to `steps` away from each of the first `size` pixels of a chunk.
   void search(const float* run, float* squares, int64_t size, int64_t steps) const {
-    using Lanes = Vector<float, W>;
-    Lanes best[chunk / W], left, right;
+    Lanes<float> best[chunk / W], left, right;
     std::memcpy(best, run, sizeof best);
     for (int64_t k = 1; k <= steps; ++k) {
       const float along = weight_ * static_cast<float>(k * k);
       for (int64_t v = 0; v < chunk / W; ++v) {
         std::memcpy(&left, run + v * W - k, sizeof left);
         std::memcpy(&right, run + v * W + k, sizeof right);
-        const Lanes found = (left < right ? left : right) + along;
+        const Lanes<float> found = (left < right ? left : right) + along;
         best[v] = found < best[v] ? found : best[v];
       }
     }
@@ -124,7 +143,7 @@ class LineTransform {
   std::vector<double> borders_;
 };
 
-void transform_first_axis(const Image& image) {
+void transform_first_axis(const DistanceTask& image) {
   constexpr int64_t block = 256;  // columns: whole cache lines, and two rows of them stay in the cache
   const bool flat = image.grid.depth == 1;
   const int64_t rows = flat ? image.grid.height : image.grid.depth;
@@ -137,9 +156,9 @@ void transform_first_axis(const Image& image) {
 }
 
 // Columns of a plane, several at a time, are copied to lines and back: a cache line holds a pixel of each.
-void transform_columns(const Image& image) {
+void transform_columns(const DistanceTask& image) {
   constexpr int64_t block = 16;
-  const auto [batch, depth, height, width] = image.grid;
+  const int64_t depth = image.grid.depth, height = image.grid.height, width = image.grid.width;
   const int64_t blocks = (width + block - 1) / block;
   for_each_part(depth * blocks, height * block, [&](int64_t first, int64_t last) {
     LineTransform line(height, image.weights[1]);
@@ -161,7 +180,7 @@ void transform_columns(const Image& image) {
 }
 
 // Returns the largest squared distance of every object.
-std::vector<float> transform_rows(const Image& image, const ObjectPlaces& places) {
+std::vector<float> transform_rows(const DistanceTask& image, const ObjectPlaces& places) {
   const int64_t width = image.grid.width, rows = image.grid.pixels() / width;
   std::vector<float> largest(places.size());
   for_each_part(rows, width, [&](int64_t first, int64_t last) {
@@ -176,7 +195,7 @@ std::vector<float> transform_rows(const Image& image, const ObjectPlaces& places
   return largest;
 }
 
-void normalise(const Image& image, const ObjectPlaces& places, const std::vector<float>& largest) {
+void normalise(const DistanceTask& image, const ObjectPlaces& places, const std::vector<float>& largest) {
   torch::stable::parallel_for(0, image.grid.pixels(), grain_pixels, [&](int64_t first, int64_t last) {
     for_each_run(image.labels, first, last, [&](int32_t id, int64_t begin, int64_t end) {
       const float scale = id > 0 ? largest[places[id]] : 0;
@@ -188,8 +207,12 @@ void normalise(const Image& image, const ObjectPlaces& places, const std::vector
   });
 }
 
-void measure(const Image& image, const ObjectPlaces& places) {
+}  // namespace
+
+void measure(const DistanceTask& image, const ObjectPlaces& places) {
   transform_first_axis(image);
   if (image.grid.depth > 1) transform_columns(image);
   normalise(image, places, transform_rows(image, places));
 }
+
+EMBEDSEG_KERNEL_END

@@ -1,19 +1,27 @@
 // The kernels of sum_directions. A warp walks over stretches of an image's pixels and sums what its lanes hold of one
 // object, until it meets another: then, or at the end of a stretch, one atomic a channel adds the sum to the table,
 // which is the block's own in shared memory where it is small.
-#pragma once
-
-#include "cuda/direction_sums_task.h"
+#include "cuda/direction_sums_kernel.h"
 #include "cuda/pixels.h"
 
-namespace embedseg::cuda {
+#ifndef EMBEDSEG_STORAGE  // CMake compiles this file once for each type
+#define EMBEDSEG_STORAGE float
+#endif
 
+namespace embedseg::cuda {
 namespace {
 
 constexpr int sum_threads = 256;
 
-__device__ inline int to_fixed(float value) { return __float2int_rn(value); }
-__device__ inline long long to_fixed(double value) { return __double2ll_rn(value); }
+// int, of float; long long, of double
+template <class C>
+__device__ auto to_fixed(C value) {
+  if constexpr (std::is_same_v<C, double>) {
+    return __double2ll_rn(value);
+  } else {
+    return __float2int_rn(value);
+  }
+}
 
 // The sums of one object at a time, in registers; D channels.
 template <int D>
@@ -207,5 +215,7 @@ void sum_directions_as(const Device& device, const SumTask& task) {
   with_cuda_kernel<T>(task.view, task.view,
                       [&]<int D, Access access>() { launch_sums<T, D, access, false>(device, task); });
 }
+
+template void sum_directions_as<EMBEDSEG_STORAGE>(const Device& device, const SumTask& task);
 
 }  // namespace embedseg::cuda

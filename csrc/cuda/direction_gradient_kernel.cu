@@ -1,11 +1,12 @@
 // The kernels of direction_gradient.
-#pragma once
-
-#include "cuda/direction_gradient.h"
+#include "cuda/direction_gradient_kernel.h"
 #include "cuda/pixels.h"
 
-namespace embedseg::cuda {
+#ifndef EMBEDSEG_STORAGE  // CMake compiles this file once for each type
+#define EMBEDSEG_STORAGE float
+#endif
 
+namespace embedseg::cuda {
 namespace {
 
 constexpr int gradient_threads = 256;
@@ -105,5 +106,7 @@ void write_gradient_as(const Device& device, const GradientTask& task) {
   with_cuda_kernel<T>(task.view, task.output,
                       [&]<int D, Access access>() { launch_gradient<T, D, access>(device, task); });
 }
+
+template void write_gradient_as<EMBEDSEG_STORAGE>(const Device& device, const GradientTask& task);
 
 }  // namespace embedseg::cuda

@@ -2,11 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
-#include <cstring>
-#include <new>
-#include <vector>
 
 #include "common/embedding.h"
 
@@ -26,8 +21,6 @@ TilePlace<T> tile_place(const EmbeddingView& view, int64_t image, int64_t pixel,
   T* first = static_cast<T*>(view.data) + view.offset(image, pixel);
   return {first, view.layout(), view.dim, view.dim_stride, view.pixel_stride, pixels};
 }
-
-constexpr int line = 64;  // bytes of a cache line
 
 constexpr int64_t segment_length = 4096;  // pixels: 16 KiB of labels, half of a first-level cache
 

@@ -1,11 +1,38 @@
-// The kernel of sum_directions, for one instruction set.
-#include "simd/tile.inl"
+// The kernel of sum_directions.
+//
+// A pixel's direction is rounded to fixed point and added to its object's sum: integers, in vectors of lanes. Rounding
+// takes one addition. round_bias, 1.5 · 2^23 in float, is so large that a sum with it has no bits left for a fraction:
+//
+//   2.7 + 12582912 = 12582914.7, stored as 12582915. As bits: 0x4b400003, which is 0x4b400000, the bias, plus 3.
+//
+// So the bits of the sum, read as an integer, are those of the bias plus the rounded number, a negative one too. Added
+// up over m pixels, modulo 2^32, they are m times the bias' bits plus the sum of the rounded numbers, and the first is
+// taken off in the end. That is exact while the sum of the numbers fits 31 bits: 511 pixels of at most 2^22.
+#include "cpu/direction_sums_kernel.h"
 
-// Rounds to an integer, and leaves it with the bits of round_bias added: sums of such bits, less the bias a pixel, are
-// exact, for integers wrap around. One addition instead of two conversions.
+#include <atomic>
+#include <bit>
+#include <cmath>
+
+#include "simd/lengths.h"
+#include "simd/tile_labels.h"
+#include "simd/tiles.h"
+
+EMBEDSEG_KERNEL_BEGIN
+namespace {
+
+template <class C>
+using Fixed = std::conditional_t<std::is_same_v<C, double>, uint64_t, uint32_t>;
+
+// Added to a number of at most 2^22 (2^51), it leaves no bits for a fraction.
+template <class C>
+constexpr C round_bias = std::is_same_v<C, double> ? C(0x1.8p52) : C(0x1.8p23);
+
+constexpr int most_pixels = 511;  // of one object, in all lanes together, before its sums must be emptied
+
 template <class C>
 [[gnu::always_inline]] inline Lanes<Fixed<C>> to_biased(Lanes<C> values) {
-  return reinterpret_cast<Lanes<Fixed<C>>>(values + round_bias<C>);
+  return bits_as<Fixed<C>>(values + round_bias<C>);
 }
 
 // Sums over the lanes of `count` vectors, less `bias`, added to a row.
@@ -25,29 +52,30 @@ void add_lane_sums(Lanes<I>* lanes, int64_t count, I bias, int64_t* row) {
   }
 }
 
-// A thread's sums, lane by lane, of the objects that it met last: a few that a row of the image crosses again and
-// again. An object's sums go to the shared table when another takes their slot, so memory is bounded however many
-// objects there are. Weighted, D is 0.
+// A thread's cache of the shared table: the sums, lane by lane, of the objects that it met last, a few that a row of
+// the image crosses again and again. An object has one slot, its row's number modulo their count. Its sums are written
+// through to the table when another object takes the slot, so memory is bounded however many objects there are.
+// Weighted, D is 0.
 template <int D, class C, bool weighted>
-class LaneSums {
+class LaneSumCache {
  public:
   using Fixeds = Lanes<Fixed<C>>;
 
-  LaneSums(std::vector<int64_t>& table, int64_t row_size, int64_t dim)
-      : table_(table), row_size_(row_size), dim_(dim), slots_(slot_count(channels())), lanes_(slots_ * channels()) {
-    objects_.assign(slots_, -1);
+  explicit LaneSumCache(const SumTask& task)
+      : task_(task), dim_(task.view.dim), slots_(slot_count(channels())), lanes_(slots_ * channels()) {
+    rows_.assign(slots_, -1);
     pixels_.assign(slots_, 0);
   }
 
   // S, and with weights T and W
   int64_t channels() const { return D > 0 ? D : weighted ? 2 * dim_ + 1 : dim_; }
 
-  // channel(i): what the tile's pixels add to channel i; inside: 0 or -1, which of them are the object's; count: how
-  // many
+  // row: the object's, in the table; channel(i): what the tile's pixels add to channel i; inside: 0 or -1, which of
+  // them are the object's; count: how many
   template <class Channel>
-  [[gnu::always_inline]] void add(int64_t object, Fixeds inside, int count, const Channel& channel) {
-    const int64_t slot = object & (slots_ - 1);
-    if (objects_[slot] != object || pixels_[slot] + count > most_pixels_in_slot) replace(slot, object);
+  [[gnu::always_inline]] void add(int64_t row, Fixeds inside, int count, const Channel& channel) {
+    const int64_t slot = row & (slots_ - 1);
+    if (rows_[slot] != row || pixels_[slot] + count > most_pixels) replace(slot, row);
     pixels_[slot] += count;
     Fixeds* sums = &lanes_[slot * channels()];
     if (count == W) {
@@ -68,29 +96,31 @@ class LaneSums {
     return static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(std::clamp<int64_t>(most, 1, 256))));
   }
 
-  [[gnu::noinline]] void replace(int64_t slot, int64_t object) {
+  [[gnu::noinline]] void replace(int64_t slot, int64_t row) {
     Fixeds* sums = &lanes_[slot * channels()];
-    if (pixels_[slot] > 0) {
-      int64_t* row = &table_[objects_[slot] * row_size_];
-      const Fixed<C> bias = static_cast<Fixed<C>>(pixels_[slot]) * std::bit_cast<Fixed<C>>(round_bias<C>);
-      const std::lock_guard lock(row_locks[objects_[slot] % row_locks.size()]);  // other threads add to it as well
-      add_lane_sums<D, Fixed<C>>(sums, dim_, bias, row);
-      row[dim_] += pixels_[slot];
-      if constexpr (weighted) {
-        add_lane_sums<D, Fixed<C>>(sums + dim_, dim_, bias, row + dim_ + 1);
-        add_lane_sums<0, Fixed<C>>(sums + 2 * dim_, 1, bias, row + 2 * dim_ + 1);
-      }
-    }
+    if (pixels_[slot] > 0) empty_slot(slot, sums);
     for_channels<D>(channels(), [&](int64_t i) { sums[i] = Fixeds{}; });
-    objects_[slot] = object;
+    rows_[slot] = row;
     pixels_[slot] = 0;
   }
 
-  std::vector<int64_t>& table_;
-  int64_t row_size_, dim_, slots_;
-  Scratch<Fixeds, 0> lanes_;  // [slots, channels]
-  std::vector<int64_t> objects_;
-  std::vector<int> pixels_;
+  void empty_slot(int64_t slot, Fixeds* sums) {
+    int64_t* row = &task_.table[rows_[slot] * task_.row_size];
+    const Fixed<C> bias = static_cast<Fixed<C>>(pixels_[slot]) * std::bit_cast<Fixed<C>>(round_bias<C>);
+    const std::lock_guard lock(task_.row_locks[rows_[slot] % task_.row_locks.size()]);  // other threads add as well
+    add_lane_sums<D, Fixed<C>>(sums, dim_, bias, row);
+    row[dim_] += pixels_[slot];
+    if constexpr (weighted) {
+      add_lane_sums<D, Fixed<C>>(sums + dim_, dim_, bias, row + dim_ + 1);
+      add_lane_sums<0, Fixed<C>>(sums + 2 * dim_, 1, bias, row + 2 * dim_ + 1);
+    }
+  }
+
+  const SumTask& task_;
+  int64_t dim_, slots_;
+  Scratch<Fixeds, 0> lanes_;   // [slots, channels]
+  std::vector<int64_t> rows_;  // of the table, for every slot; -1 where there is none
+  std::vector<int> pixels_;    // for every slot
 };
 
 template <int D, class T, bool weighted>
@@ -98,7 +128,7 @@ struct Summer {
   using C = Compute<T>;
   using Fixeds = Lanes<Fixed<C>>;
   const SumTask& task;
-  LaneSums<D, C, weighted>& sums;
+  LaneSumCache<D, C, weighted>& sums;
 
   void add_segment(int64_t image, int64_t begin, int64_t end, const int32_t* labels) const {
     const int64_t dim = D > 0 ? D : task.view.dim;
@@ -142,8 +172,7 @@ struct Summer {
 
   // Lanes with a bit in `lanes` are not finite: if one of them is an object's, the image is not.
   [[gnu::noinline]] void see_not_finite(int64_t image, const int32_t* labels, uint32_t lanes) const {
-    Lanes<int32_t> tile;
-    std::memcpy(&tile, labels, sizeof tile);
+    const Lanes<int32_t> tile = load_as_is(labels);
     if ((bits_of(tile >= 0) & lanes) != 0) std::atomic_ref(task.not_finite[image]).store(1, std::memory_order_relaxed);
   }
 
@@ -165,7 +194,7 @@ struct Summer {
 
 template <int D, class T, bool weighted>
 void sum_segments_as(const SumTask& task, const Segments& segments, int64_t first, int64_t last) {
-  LaneSums<D, Compute<T>, weighted> sums(task.table, task.row_size, task.view.dim);
+  LaneSumCache<D, Compute<T>, weighted> sums(task);
   std::vector<int32_t> labels(segment_length + W);
   const Summer<D, T, weighted> summer{task, sums};
   segments.visit(first, last, [&](int64_t image, int64_t begin, int64_t end) {
@@ -176,9 +205,13 @@ void sum_segments_as(const SumTask& task, const Segments& segments, int64_t firs
   sums.write_through();
 }
 
+}  // namespace
+
 void sum_segments(const SumTask& task, const Segments& segments, int64_t first, int64_t last) {
   with_storage(task.view.dtype, [&]<class T>() {
     if (task.weights != nullptr) return sum_segments_as<0, T, true>(task, segments, first, last);
     with_dim<T>(task.view.dim, [&]<int D>() { sum_segments_as<D, T, false>(task, segments, first, last); });
   });
 }
+
+EMBEDSEG_KERNEL_END

@@ -15,7 +15,7 @@ struct GradientTask {
   const void* weighted_rows;  // h, [B, K, D] or nullptr
 };
 
-// One file for each type: nvcc takes its time.
+// In direction_gradient_kernel.cu, which is compiled once for each storage type: nvcc takes its time.
 template <class T>
 void write_gradient_as(const Device& device, const GradientTask& task);
 

@@ -1,7 +1,0 @@
-#include "cuda/direction_gradient.inl"
-
-namespace embedseg::cuda {
-
-template void write_gradient_as<c10::BFloat16>(const Device& device, const GradientTask& task);
-
-}  // namespace embedseg::cuda

@@ -1,7 +1,0 @@
-#include "cuda/direction_sums.inl"
-
-namespace embedseg::cuda {
-
-template void sum_directions_as<float>(const Device& device, const SumTask& task);
-
-}  // namespace embedseg::cuda

@@ -1,7 +1,0 @@
-#include "cuda/direction_sums.inl"
-
-namespace embedseg::cuda {
-
-template void sum_directions_as<c10::Half>(const Device& device, const SumTask& task);
-
-}  // namespace embedseg::cuda

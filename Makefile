@@ -4,7 +4,7 @@ RUN = $(VENV)/bin
 TORCH ?= torch==2.13.0
 SANITIZE = build/sanitize
 
-.PHONY: demo test install wheel develop lint format bench compare figures docs audit sanitize fuzz two-torches gpu registers clean
+.PHONY: demo test install wheel develop lint format bench compare figures docs audit sanitize fuzz headers clang aarch64 two-torches gpu registers clean
 
 demo: install  ## segment real nuclei with the weights that come along, say how well, and draw them into demo/
 	$(RUN)/pip install --quiet --no-deps stardist
@@ -64,6 +64,9 @@ sanitize: $(RUN)/python  ## the operator tests under AddressSanitizer and UBSan
 N ?= 2000
 fuzz: install  ## random calls, compared with the reference: N=2000, from seed FIRST=0 on
 	cd tests && ../$(RUN)/python -m fuzz $(N) $(FIRST)
+
+headers clang aarch64: $(RUN)/python  ## every header compiles alone; the library builds with clang; for aarch64
+	tests/compilers.sh $(RUN)/python $@
 
 gpu: TORCH = torch
 gpu: install  ## on a machine with a GPU: all tests there, compute-sanitizer, the benchmark

@@ -206,6 +206,6 @@ def test_memory_decides_the_size_of_a_block():
     assert read_bytes("1.5 GB") == 1_500_000_000
     assert read_bytes(17) == 17
     assert choose_core((100_000, 100_000), 16, 64, "4GiB") == (4096, 4096)
-    assert choose_core((100_000, 100_000), 16, 64, "1GiB") == (2048, 2048)
+    assert choose_core((100_000, 100_000), 16, 64, "1GiB") == (1536, 1536)
     assert choose_core((600, 1100), 16, 64, "4GiB") == (1024, 1536)
-    assert choose_core((900, 900, 900), 16, 16, "2GiB") == (192, 192, 192)
+    assert choose_core((900, 900, 900), 16, 16, "2GiB") == (128, 128, 128)

@@ -28,10 +28,10 @@ def count_trimmed(job: Job, block: int, after: int) -> None:
 def trimmed(job: Job, block: int, after: int) -> tuple[np.ndarray, np.ndarray]:
     """Return a block's labels, trimmed, and the objects that they stand for: as `embedseg_ops.ops.trim` does."""
     labels, objects = np.array(job.folder.load(*version(block, after))), job.objects(block, after)
-    if job.options.boundary_distance > 0:
+    if job.options["boundary_distance"] > 0:
         sizes = job.folder.load("finished", "sizes.npy")[objects].astype(np.float64)
         radii = np.sqrt(sizes / np.pi) if labels.ndim == 2 else np.cbrt(0.75 / np.pi * sizes)
-        limits = np.concatenate([[0], job.options.boundary_distance / radii])
+        limits = np.concatenate([[0], job.options["boundary_distance"] / radii])
         distance = job.maps.distance(job.grid.box(block)).float().double().numpy()
         labels[~(distance > limits[labels])] = 0
     return labels, objects
@@ -39,7 +39,7 @@ def trimmed(job: Job, block: int, after: int) -> tuple[np.ndarray, np.ndarray]:
 
 def number_objects(job: Job, sizes: np.ndarray) -> int:
     """Write the final number of each object, 0 for those that are too small; return how many there are."""
-    stay = sizes >= max(job.options.min_object_size, 1)
+    stay = sizes >= max(job.options["min_object_size"], 1)
     stay[0] = False
     numbers = np.where(stay, np.cumsum(stay), 0).astype(np.uint32)
     job.folder.save(numbers, "finished", "numbers.npy")

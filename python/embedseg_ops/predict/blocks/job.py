@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from embedseg_ops.ops.options import PostprocessOptions
 from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.grid import Box, Grid, intersect, within
 from embedseg_ops.predict.blocks.maps import Maps
-from embedseg_ops.predict.blocks.options import Options
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Job:
     grid: Grid
     halo: int
     maps: Maps
-    options: Options
+    options: PostprocessOptions
     open_out: Callable[[], Any]
     pyramid: tuple[Callable[[], Any], ...] = ()
 

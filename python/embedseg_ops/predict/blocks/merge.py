@@ -34,9 +34,9 @@ def merge_seeds(job: Job) -> dict[str, int]:
     rank = rank_by_first(seed_of, np.concatenate([table["first"] for table in tables]), count)
     sizes = np.zeros(count, np.int64)
     np.add.at(sizes, seed_of, np.concatenate([table["sizes"] for table in tables]))
-    grows = sizes >= job.options.min_seed_size
-    if job.options.max_objects is not None:
-        grows &= rank < job.options.max_objects
+    grows = sizes >= job.options["min_seed_size"]
+    if job.options["max_objects"] is not None:
+        grows &= rank < job.options["max_objects"]
     number = np.zeros(count, np.int64)
     number[np.argsort(rank)[grows[np.argsort(rank)]]] = np.arange(1, np.count_nonzero(grows) + 1)
     numbers = number[seed_of]

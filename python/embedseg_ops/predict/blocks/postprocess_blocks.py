@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from embedseg_ops.library import build_info
+from embedseg_ops.ops.options import PostprocessOptions
 from embedseg_ops.predict.blocks.arrays import check_chunks, check_shared, handle, run_folder
 from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.blocks.job import Job
 from embedseg_ops.predict.blocks.maps import ArrayMaps
-from embedseg_ops.predict.blocks.options import Options
+from embedseg_ops.predict.blocks.options import complete
 from embedseg_ops.predict.blocks.passes import Summary, finished, run_passes
 from embedseg_ops.predict.blocks.sizes import HALOS, choose_core
 from embedseg_ops.version import __version__
@@ -74,7 +75,7 @@ def postprocess_blocks(
         for opened, name in ((opens, "embedding"), (opens_distance, "distance"), (opens_out, "out")):
             check_shared(opened, name)
         check_chunks(labels, core)
-    chosen = Options.of(options)
+    chosen = complete(options)
     run = describe(shape, core, halo, chosen) | {"embedding": str(vectors.dtype), "distance": str(depths.dtype)}
     with scratch(run_folder(out, folder)) as path:
         place = Folder(path)
@@ -116,12 +117,12 @@ def sides(block: int | tuple[int, ...] | None, shape: tuple[int, ...]) -> tuple[
     return each
 
 
-def describe(shape: tuple[int, ...], core: tuple[int, ...], halo: int, options: Options) -> dict[str, Any]:
+def describe(shape: tuple[int, ...], core: tuple[int, ...], halo: int, options: PostprocessOptions) -> dict[str, Any]:
     """Return what another run must share to go on with this one's files."""
     if isinstance(halo, bool) or halo < 1:
         raise ValueError(f"halo must be at least 1, got {halo}")
     return {
-        "shape": shape, "block": core, "halo": halo, "options": vars(options), "version": __version__,
+        "shape": shape, "block": core, "halo": halo, "options": options, "version": __version__,
         "torch": torch.__version__, "simd": build_info()["simd"],
     }  # fmt: skip
 

@@ -8,6 +8,7 @@ from embedseg_ops.ops.direction_sums import direction_sums
 from embedseg_ops.ops.smoothing import gaussian
 from embedseg_ops.predict.blocks.grid import within
 from embedseg_ops.predict.blocks.job import Job, compact
+from embedseg_ops.predict.blocks.options import margin
 
 
 def find_seeds(job: Job, block: int) -> None:
@@ -17,14 +18,14 @@ def find_seeds(job: Job, block: int) -> None:
     with the background's in row 0, ``doubtful`` [K + 1, D] or empty (the part of a seed's sums that is the
     background's if the seed does not grow), and the labels on the core's faces.
     """
-    core, window = job.grid.box(block), job.grid.box(block, job.options.margin)
+    core, window = job.grid.box(block), job.grid.box(block, margin(job.options))
     around = job.maps.distance(window)[None]
-    smooth = gaussian(around, job.options.seed_smoothing) if job.options.seed_smoothing > 0 else around
+    smooth = gaussian(around, job.options["seed_smoothing"]) if job.options["seed_smoothing"] > 0 else around
     own = (slice(None), *within(core, window))
-    seeds = torch.ops.embedseg_ops.connected_components((smooth[own] > job.options.seed_threshold).contiguous())
+    seeds = torch.ops.embedseg_ops.connected_components((smooth[own] > job.options["seed_threshold"]).contiguous())
     outside = torch.zeros_like(seeds, dtype=torch.bool)
-    if job.options.background_threshold is not None:
-        outside = around[own] <= job.options.background_threshold
+    if job.options["background_threshold"] is not None:
+        outside = around[own] <= job.options["background_threshold"]
     labels = seeds[0].numpy()
     table = {"first": first_pixels(labels, job, block), **faces(labels), **sum_seeds(job, block, seeds, outside)}
     job.folder.save_table(table, "seeds", f"{block}.npz")

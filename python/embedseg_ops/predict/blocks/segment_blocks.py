@@ -22,7 +22,7 @@ from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.blocks.job import Job
 from embedseg_ops.predict.blocks.maps import TileGrid, TileMaps
 from embedseg_ops.predict.blocks.network import Opened, Planes, Tiler
-from embedseg_ops.predict.blocks.options import Options
+from embedseg_ops.predict.blocks.options import complete
 from embedseg_ops.predict.blocks.passes import Summary, finished, run_passes
 from embedseg_ops.predict.blocks.percentiles import image_percentiles
 from embedseg_ops.predict.blocks.postprocess_blocks import check_out, describe, scratch, sides
@@ -94,7 +94,7 @@ def segment_blocks(
     halo = HALOS[len(shape)] if halo is None else halo
     core = sides(block, shape) or choose_core(shape, settings.dim, halo, memory)
     tile, overlap = tile_sizes(len(shape), network.divisor, tile, overlap)
-    options = Options.of(settings.postprocess)
+    options = complete(settings.postprocess)
     with scratch(run_folder(out, folder)) as path:
         made = isinstance(out, str | os.PathLike) and Path(out).suffix in (".zarr", ".npy")
         levels = open_labels(out, shape, core) if made else (handle(out, "out", "r+"),)

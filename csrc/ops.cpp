@@ -26,5 +26,6 @@ STABLE_TORCH_LIBRARY(embedseg_ops, m) {
       "propagate_levels(Tensor embedding, Tensor labels, Tensor vectors, float max_distance, bool competes,"
       " int max_levels) -> (Tensor grown, Tensor active)");
   m.def("remove_small(Tensor labels, int min_size, int? largest=None) -> Tensor");
+  m.def("smooth(Tensor images, float sigma) -> Tensor");
   m.def("trim(Tensor labels, Tensor distance, float depth, int? largest=None) -> Tensor");
 }

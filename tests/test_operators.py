@@ -36,6 +36,7 @@ def sample_inputs(side=24, dim=4):
         "propagate_levels": (embedding, seeds, table.double(), 0.9, True, 3),
         "remove_small": (labels, 5),
         "trim": (labels.int(), weights, 1.5),
+        "smooth": (weights, 0.8),
     }
 
 

@@ -125,7 +125,7 @@ Tensor distance_map(const Tensor& strided, std::vector<double> spacing) {
   const Device device(strided);
   check_map(strided, "labels", ScalarType::Int);
   const Tensor labels = torch::stable::contiguous(strided);
-  const Tensor out = empty_like(labels, ScalarType::Float);
+  const Tensor out = device.empty_like(labels, ScalarType::Float);
   const Grid grid = grid_of(labels);
   const int64_t all = labels.numel(), rows = grid.batch * grid.depth * grid.height;
   if (all == 0) return out;

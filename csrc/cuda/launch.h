@@ -58,6 +58,10 @@ class Device {
 
   Tensor empty(const std::vector<int64_t>& size, ScalarType dtype) const { return embedseg::empty(size, dtype, like_); }
 
+  Tensor empty_like(const Tensor& like, ScalarType dtype) const {
+    return empty({like.sizes().begin(), like.sizes().end()}, dtype);
+  }
+
   Tensor zeros(const std::vector<int64_t>& size, ScalarType dtype) const {
     Tensor tensor = empty(size, dtype);
     const size_t bytes = tensor.numel() * tensor.element_size();
@@ -84,6 +88,7 @@ class Device {
   void launch_together(void (*kernel)(P...), const LaunchShape& most, std::type_identity_t<P>... arguments) const {
     int resident = 0;
     check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, most.threads, most.dynamic_bytes));
+    STD_TORCH_CHECK(resident > 0, "embedseg_ops, CUDA: no block of a kernel with a grid barrier fits a processor");
     const int64_t blocks = std::min<int64_t>(most.blocks, int64_t{resident} * processors());
     if (blocks == 0) return;
     void* pointers[] = {&arguments...};

@@ -30,7 +30,7 @@ Tensor propagate(const Tensor& embedding, const Tensor& seeds, double max_distan
   check_flat(seeds, "seeds", ScalarType::Int, size_of_map(embedding), embedding);
   if (background) check_flat(*background, "background", ScalarType::Bool, size_of_map(embedding), embedding);
   const Device device(embedding);
-  const Tensor result = empty_like(seeds, ScalarType::Int);
+  const Tensor result = device.empty_like(seeds, ScalarType::Int);
   if (seeds.numel() == 0) return result;
   const EmbeddingView view = view_of(embedding);
   const int64_t objects = (known_largest ? *known_largest : largest_label(device, seeds)) + 1;

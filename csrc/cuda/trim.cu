@@ -33,7 +33,7 @@ Tensor trim(const Tensor& strided_labels, const Tensor& strided_distance, double
   const Tensor labels = torch::stable::contiguous(strided_labels);
   const Tensor distance = torch::stable::contiguous(strided_distance);
   check_flat(distance, "distance", ScalarType::Float, size_of(labels), labels);
-  const Tensor out = empty_like(labels, ScalarType::Int);
+  const Tensor out = device.empty_like(labels, ScalarType::Int);
   const int64_t all = labels.numel();
   if (all == 0) return out;
   const CompactLabels compacted = compact(device, labels, largest);

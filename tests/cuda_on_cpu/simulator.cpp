@@ -13,6 +13,10 @@
 simulator::Index threadIdx, blockIdx, blockDim, gridDim;
 
 namespace simulator {
+
+Elsewhere elsewhere = {};
+int64_t processors = 2, blocks_together = 3;
+
 namespace {
 
 enum class State { ready, at_exchange, at_block, at_grid, done, failed };
@@ -284,7 +288,12 @@ void* dynamic_shared() { return scheduler().running->block->dynamic.data(); }
 }  // namespace simulator
 
 // For the tests.
-extern "C" __attribute__((visibility("default"))) void simulate_in_order(uint64_t seed) { simulator::set_seed(seed); }
-extern "C" __attribute__((visibility("default"))) void simulate_barriers(bool on) {
-  simulator::scheduler().barriers = on;
+#define EMBEDSEG_TEST_SWITCH extern "C" __attribute__((visibility("default"))) void
+EMBEDSEG_TEST_SWITCH simulate_in_order(uint64_t seed) { simulator::set_seed(seed); }
+EMBEDSEG_TEST_SWITCH simulate_barriers(bool on) { simulator::scheduler().barriers = on; }
+EMBEDSEG_TEST_SWITCH simulate_elsewhere(simulator::Elsewhere functions) { simulator::elsewhere = functions; }
+// Of the device, and of its blocks with a grid barrier.
+EMBEDSEG_TEST_SWITCH simulate_size(int64_t processors, int64_t blocks_together) {
+  simulator::processors = processors;
+  simulator::blocks_together = blocks_together;
 }

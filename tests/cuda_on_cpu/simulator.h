@@ -37,6 +37,21 @@ struct Shape {
 void run(const Shape& shape, const std::function<void()>& body);
 void set_seed(uint64_t seed);
 
+// What someone else is told who runs the kernels another way: tests/ptx.
+struct Launch {
+  const void* kernel;
+  int64_t blocks, threads, dynamic_bytes, together, argument_count;
+  const void* const* arguments;
+  const size_t* sizes;
+};
+struct Elsewhere {
+  int (*run)(const Launch*);                                      // 0: it went well
+  void (*memory)(const void* begin, int64_t bytes, int defined);  // whether it has been written
+  void (*wait)();                                                 // of the host for the device
+};
+extern Elsewhere elsewhere;
+extern int64_t processors, blocks_together;  // the device's size
+
 // What the running thread waits for.
 void wait_for_block();
 void wait_for_grid();
@@ -154,6 +169,11 @@ inline int __float2int_rn(float value) { return std::isnan(value) ? 0 : static_c
 inline long long __double2ll_rn(double value) {
   return std::isnan(value) ? 0 : static_cast<long long>(std::nearbyint(value));
 }
+// Volatile: not to be fused.
+inline float __fmul_rn(float a, float b) { return const_cast<const volatile float&>(a) * b; }
+inline double __dmul_rn(double a, double b) { return const_cast<const volatile double&>(a) * b; }
+inline float __fadd_rn(float a, float b) { return const_cast<const volatile float&>(a) + b; }
+inline double __dadd_rn(double a, double b) { return const_cast<const volatile double&>(a) + b; }
 inline float __int_as_float(int bits) { return std::bit_cast<float>(bits); }
 inline int __float_as_int(float value) { return std::bit_cast<int>(value); }
 

@@ -16,19 +16,23 @@ struct WarpCounts {
   int32_t marks[threads / warp_size];
 };
 
-// How many of the block's threads before this one have a mark; and all of them.
+// How many marks the block's threads before this one have; and all of them.
 struct Marks {
   int before, all;
 };
 
-__device__ inline Marks count_marks(bool marked) {
+__device__ inline Marks count_marks(unsigned own) {
   int32_t* const warps = shared_object<WarpCounts>().marks;
-  const unsigned votes = __ballot_sync(whole_warp, marked);
-  const int warp = static_cast<int>(threadIdx.x) / warp_size;
+  const int warp = static_cast<int>(threadIdx.x) / warp_size, count = __popc(own);
+  int sum = count;  // up to this lane
+  for (int distance = 1; distance < warp_size; distance *= 2) {
+    const int other = __shfl_up_sync(whole_warp, sum, distance);
+    if (lane_index() >= distance) sum += other;
+  }
   __syncthreads();  // those of the call before have been read
-  if (lane_index() == 0) warps[warp] = __popc(votes);
+  if (lane_index() == warp_size - 1) warps[warp] = sum;
   __syncthreads();
-  Marks marks = {__popc(votes & ((1u << lane_index()) - 1)), 0};
+  Marks marks = {sum - count, 0};
   for (int i = 0; i < threads / warp_size; ++i) {
     marks.before += i < warp ? warps[i] : 0;
     marks.all += warps[i];
@@ -36,13 +40,14 @@ __device__ inline Marks count_marks(bool marked) {
   return marks;
 }
 
-// Lines: `size` places each; marked(line, place) says which count, number(line, place, id) takes their numbers.
+// Lines: `size` places each, of up to 32 marks: marks(line, place) are bits, number(line, place, bit, id) takes one's
+// number.
 template <class Lines>
 __global__ void count_chunks(const Lines lines, int64_t chunks, int32_t* counts) {
   const int64_t line = blockIdx.x / chunks, begin = blockIdx.x % chunks * chunk;
   int32_t marks = 0;
   for (int64_t place = begin + threadIdx.x; place < std::min(begin + chunk, lines.size); place += threads) {
-    marks += lines.marked(line, place);
+    marks += __popc(lines.marks(line, place));
   }
   marks = warp_sum(marks);
   int32_t* const warps = shared_object<WarpCounts>().marks;
@@ -87,9 +92,12 @@ __global__ void number_chunks(const Lines lines, int64_t chunks, const int32_t* 
   int32_t before = counts[blockIdx.x];
   for (int64_t first = begin; first < std::min(begin + chunk, lines.size); first += threads) {
     const int64_t place = first + threadIdx.x;
-    const bool marked = place < lines.size && lines.marked(line, place);
-    const Marks marks = count_marks(marked);
-    if (marked) lines.number(line, place, before + marks.before + 1);
+    const unsigned own = place < lines.size ? lines.marks(line, place) : 0;
+    const Marks marks = count_marks(own);
+    int32_t id = before + marks.before;
+    for (unsigned left = own; left != 0; left &= left - 1) {
+      lines.number(line, place, __ffs(static_cast<int>(left)) - 1, ++id);
+    }
     before += marks.all;
   }
 }

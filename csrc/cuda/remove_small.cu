@@ -15,11 +15,13 @@ struct Table {
   int32_t* new_ids;
   int64_t min_size;
 
-  __device__ bool marked(int64_t image, int64_t id) const {
+  __device__ unsigned marks(int64_t image, int64_t id) const {
     const int32_t count = counts[image * size + id];
     return id > 0 && count > 0 && count >= min_size;
   }
-  __device__ void number(int64_t image, int64_t id, int32_t new_id) const { new_ids[image * size + id] = new_id; }
+  __device__ void number(int64_t image, int64_t id, int /*bit*/, int32_t new_id) const {
+    new_ids[image * size + id] = new_id;
+  }
 };
 
 __global__ void write_new_ids(const int32_t* labels, int64_t pixels, int64_t all, const Table table, int32_t* out) {
@@ -34,7 +36,7 @@ Tensor remove_small(const Tensor& strided, int64_t min_size, std::optional<int64
   const Device device(strided);
   check_map(strided, "labels", ScalarType::Int);
   const Tensor labels = torch::stable::contiguous(strided);
-  const Tensor out = empty_like(labels, ScalarType::Int);
+  const Tensor out = device.empty_like(labels, ScalarType::Int);
   const Grid grid = grid_of(labels);
   const int64_t all = labels.numel();
   if (all == 0) return out;

@@ -95,6 +95,25 @@ def test_a_graph_can_capture_what_needs_no_size():
         assert torch.equal(found, value)
 
 
+def test_a_graph_can_capture_a_training_step():
+    embedding, labels, _ = prediction()
+    pairs = embedseg_ops.neighbor_pairs(labels)
+
+    def run():
+        tracked = embedding.detach().requires_grad_()
+        loss = embedseg_ops.embedding_loss(tracked, labels, pairs, num_objects=21).total
+        means, counts = embedseg_ops.mean_embedding(tracked, labels, 21)
+        return [loss.detach(), *torch.autograd.grad(loss + means.sum(), tracked), counts]
+
+    expected = run()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        results = run()
+    graph.replay()
+    for found, value in zip(results, expected, strict=True):
+        assert torch.equal(found, value)
+
+
 def test_more_than_two_billion_elements():
     side, dim = 12000, 16
     if torch.cuda.mem_get_info()[0] < 8 * side * side * dim:

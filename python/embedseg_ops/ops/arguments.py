@@ -14,6 +14,7 @@ INTEGER_DTYPES = {
 }  # fmt: skip
 FLOAT_DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 HAS_CUDA = build_info()["cuda"] is not None
+LEAST_CAPABILITY = (8, 0)  # third_party/architectures.cmake has it too
 LARGEST_LABEL = 2**30 - 1
 LARGEST_TABLE = 2**32  # bytes
 RELABEL = "number the objects 1, 2, … with skimage.segmentation.relabel_sequential"
@@ -21,12 +22,25 @@ RELABEL = "number the objects 1, 2, … with skimage.segmentation.relabel_sequen
 
 def check_device(tensor: Tensor, name: str) -> None:
     """Raise a RuntimeError for a tensor on a GPU where this build has no kernels for it."""
-    if tensor.device.type == "cuda" and not HAS_CUDA:
+    if tensor.device.type != "cuda":
+        return
+    if not HAS_CUDA:
         raise RuntimeError(
             f"{name} is on {tensor.device}, but this build of embedseg_ops has no CUDA kernels: no nvcc was found when "
             "it was built. Install nvcc 13.0 and build again with -C cmake.define.EMBEDSEG_CUDA=ON, or move the tensor "
             "to the CPU"
         )
+    capability = (8, 0) if torch.compiler.is_compiling() else torch.cuda.get_device_capability(tensor.device)
+    if capability < LEAST_CAPABILITY:
+        raise RuntimeError(
+            f"{name} is on {tensor.device}, of compute capability {capability[0]}.{capability[1]}, but the kernels of "
+            "embedseg_ops need 8.0 or above: move the tensor to the CPU"
+        )
+
+
+def is_asynchronous(tensor: Tensor) -> bool:
+    """Whether a look at values would make the host wait, which no CUDA graph can capture."""
+    return tensor.is_cuda
 
 
 def values_are_known(tensor: Tensor) -> bool:
@@ -73,6 +87,15 @@ def check_label_range(labels: Tensor, name: str) -> int:
     if largest > LARGEST_LABEL:
         raise ValueError(f"{name} goes up to {largest}, but at most {LARGEST_LABEL} can be counted: {RELABEL}")
     return largest
+
+
+def check_label_range_later(labels: Tensor, num_objects: int) -> None:
+    """Let the device raise, when it comes to it, for a label below −1 or not below `num_objects`."""
+    if labels.numel() > 0:
+        wide = labels.to(torch.int64) if labels.dtype in (torch.uint16, torch.uint32, torch.uint64) else labels
+        smallest, largest = torch.aminmax(wide)
+        message = f"labels must be -1 or above, and below num_objects, {num_objects}"
+        torch._assert_async((smallest >= -1) & (largest < num_objects), message)
 
 
 def check_pixels(shape: Sequence[int], name: str) -> None:
@@ -147,6 +170,10 @@ def count_objects(
             num_objects = int(labels.to(torch.int64).max().item()) + 1
             torch._check(num_objects >= 0)  # type: ignore[no-untyped-call]
         return labels.contiguous(), num_objects
+    if num_objects is not None and is_asynchronous(labels):
+        check_label_range_later(labels, num_objects)
+        check_table_size(embedding, num_objects, "labels")
+        return labels.contiguous(), num_objects
     largest = check_label_range(labels, "labels")
     if num_objects is None:
         num_objects = largest + 1
@@ -187,8 +214,11 @@ def check_weights(weights: str | Tensor | None, embedding: Tensor, labels: Tenso
     return weights.to(torch.float64 if embedding.dtype == torch.float64 else torch.float32).contiguous()
 
 
-def check_pairs(pairs: Tensor, embedding: Tensor) -> None:
-    """Raise unless `pairs` is int64 ``[P, 3]`` on the embedding's device, and names images that are there."""
+def check_pairs(pairs: Tensor, embedding: Tensor, counted: bool = False) -> None:
+    """Raise unless `pairs` is int64 ``[P, 3]`` on the embedding's device, and names images that are there.
+
+    Where the objects are `counted`, a GPU is not waited for: it leaves out pairs of images that are not there.
+    """
     if not isinstance(pairs, Tensor):
         raise TypeError(f"pairs must be a torch.Tensor, got {type(pairs).__name__}")
     if pairs.dtype != torch.int64:
@@ -197,7 +227,7 @@ def check_pairs(pairs: Tensor, embedding: Tensor) -> None:
         raise ValueError(f"pairs must be [P, 3], rows of image, object, neighbour, got shape {list(pairs.shape)}")
     if pairs.device != embedding.device:
         raise ValueError(f"pairs must be on the embedding's device, {embedding.device}, got {pairs.device}")
-    if not values_are_known(pairs) or pairs.shape[0] == 0:
+    if not values_are_known(pairs) or pairs.shape[0] == 0 or (counted and is_asynchronous(pairs)):
         return
     first, last = (int(image) for image in torch.aminmax(pairs[:, 0]))
     if first < 0 or last >= embedding.shape[0]:

@@ -55,7 +55,9 @@ def embedding_loss(
             same (the authors' code); or the caller's own, one a pixel, ``[B, *spatial]``, not differentiated.
         background: whether the background is an object, and a neighbour of all others; False leaves its pixels out.
         num_objects: more than the largest label; None takes the largest label + 1. Giving it, with `pairs`, lets
-            ``torch.compile`` know all sizes.
+            ``torch.compile`` know all sizes, and a GPU work without the host's waiting, so that a CUDA graph can
+            capture it: there, a label out of range ends in a device-side assertion, and pairs of images that are not
+            there are left out.
 
     Returns:
         Scalars, float64 for a float64 embedding, else float32. An image with no pixel left contributes 0.
@@ -70,7 +72,7 @@ def embedding_loss(
     """
     labels, objects = count_objects(embedding, labels, num_objects, whole_table=num_objects is not None)
     if pairs is not None:
-        check_pairs(pairs, embedding)
+        check_pairs(pairs, embedding, counted=num_objects is not None)
     if num_objects is None and values_are_known(labels):
         if objects > max(FEW_OBJECTS, labels.numel()):
             labels, objects, pairs = renumber(labels, pairs)

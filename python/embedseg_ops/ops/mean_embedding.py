@@ -18,7 +18,8 @@ def mean_embedding(embedding: Tensor, labels: Tensor, num_objects: int | None = 
         embedding: float32, float16, bfloat16 or float64 ``[B, D, *spatial]``, 2D or 3D, any strides. Differentiable.
         labels: any integer dtype ``[B, *spatial]``: −1 ignored, 0 background, 1, 2, … objects.
         num_objects: the number K of rows, more than the largest label. None takes the largest label + 1; giving it
-            saves a look at the labels, and lets ``torch.compile`` know the size of the result.
+            saves a look at the labels, and lets ``torch.compile`` know the size of the result. A GPU is not waited for
+            then: a label out of range ends in a device-side assertion.
 
     Returns:
         Means ``[B, K, D]``, float64 for a float64 embedding, else float32, and counts of pixels, int64 ``[B, K]``. Row

@@ -2,9 +2,11 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin
 TORCH ?= torch==2.13.0
+SIDE ?= 256
 SANITIZE = build/sanitize
 
-.PHONY: demo test install wheel develop lint format bench compare figures docs audit sanitize fuzz headers clang aarch64 two-torches gpu registers clean
+.PHONY: demo test install wheel develop lint format bench compare figures docs audit sanitize fuzz headers clang aarch64 \
+	two-torches gpu cuda-cost registers clean
 
 demo: install  ## segment real nuclei with the weights that come along, say how well, and draw them into demo/
 	$(RUN)/pip install --quiet --no-deps stardist
@@ -68,10 +70,19 @@ fuzz: install  ## random calls, compared with the reference: N=2000, from seed F
 headers clang aarch64: $(RUN)/python  ## every header compiles alone; the library builds with clang; for aarch64
 	tests/compilers.sh $(RUN)/python $@
 
-gpu: TORCH = torch
-gpu: install  ## on a machine with a GPU: all tests there, compute-sanitizer, the benchmark
+# With PYTHON=python3 VENV= the system's Python is used, with the torch that it has, and nothing is downloaded.
+gpu:  ## on a machine with a GPU: measure, test, compute-sanitizer; PART=measure | test | sanitize for one of them
+ifeq ($(VENV),)
+	$(PYTHON) -m pip install --quiet --no-build-isolation --no-deps -C cmake.define.EMBEDSEG_CUDA=ON .
+	tests/gpu.sh $(PYTHON) $(PART)
+else
+	$(MAKE) install TORCH=torch
 	$(RUN)/pip install --quiet "pytest>=8" "hypothesis>=6" expecttest
-	tests/gpu.sh $(RUN)/python
+	tests/gpu.sh $(RUN)/python $(PART)
+endif
+
+cuda-cost: install  ## what a GPU has to do, counted on the compiled kernels, and predicted times; nvcc, no GPU
+	PYTHONPATH=tests:. $(RUN)/python -m ptx.cost --side $(SIDE)
 
 registers: $(RUN)/python  ## registers and spills of every CUDA kernel; needs nvcc, no GPU
 	PYTHON=$(RUN)/python tests/registers.sh 90

@@ -50,19 +50,21 @@ def naive_loss(embedding: Tensor, labels: Tensor, pairs: Tensor) -> Tensor:
 
 
 def closed_form(embedding: Tensor, labels: Tensor, pairs: Tensor, objects: int) -> Tensor:
-    """docs/method.md, One pass forward: L_con = 1/N · Σ_k w_k (M_k − ‖S_k‖). All labels 0 … K − 1 must occur."""
-    rows = F.normalize(precise(embedding), dim=1)[0].flatten(1).T
-    ids = labels.flatten().long()
-    sums = rows.new_zeros(objects, rows.shape[1]).index_add(0, ids, rows)
-    counts = torch.bincount(ids, minlength=objects)
+    """The method's one pass, for a batch: L_con = 1/N · Σ_k w_k (M_k − ‖S_k‖). All labels 0 … K − 1 must occur."""
+    batch, pixels = len(labels), labels[0].numel()
+    rows = F.normalize(precise(embedding), dim=1).flatten(2).mT.flatten(0, 1)
+    ids = (labels.flatten(1) + objects * torch.arange(batch, device=labels.device)[:, None]).flatten()
+    sums = rows.new_zeros(batch * objects, rows.shape[1]).index_add(0, ids, rows)
+    counts = torch.bincount(ids, minlength=batch * objects).view(batch, objects)
     norms = torch.linalg.vector_norm(sums, dim=1)
-    weights = balanced(labels)[(torch.arange(objects) > 0).long()]
-    consistency = (weights * (counts - norms)).sum() / labels.numel()
+    background = counts[:, :1]
+    weights = pixels / (2 * torch.cat([background, (pixels - background).expand(-1, objects - 1)], 1))
+    consistency = (weights * (counts - norms.view(batch, objects))).sum() / labels.numel()
     means = sums / norms[:, None]
-    first, second = pairs[:, 1], pairs[:, 2]
-    degrees = torch.bincount(first, minlength=objects)
+    first, second = (objects * pairs[:, 0] + pairs[:, column] for column in (1, 2))
+    degrees = torch.bincount(first, minlength=batch * objects)
     similarity = (means[first] * means[second]).sum(1).abs()
-    return consistency + (similarity / degrees[first]).sum() / objects
+    return consistency + (similarity / degrees[first]).sum() / (batch * objects)
 
 
 @cache

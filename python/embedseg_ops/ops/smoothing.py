@@ -13,7 +13,8 @@ def gaussian(images: Tensor, sigma: float) -> Tensor:
     The same as ``scipy.ndimage.gaussian_filter(image, sigma)``: cut off at 4 σ. Computes in float32, or in float64.
     """
     smooth = images if images.dtype == torch.float64 else images.float()
-    return torch.ops.embedseg_ops.smooth(smooth.detach(), sigma)
+    smoothed: Tensor = torch.ops.embedseg_ops.smooth(smooth.detach(), sigma)
+    return smoothed
 
 
 @fake_of("smooth")

@@ -7,13 +7,16 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
     """Return `device`, or without one CUDA where torch can use it and the CPU where it cannot.
 
     Raises:
-        ValueError: a CUDA device is asked for and there is none; nothing falls back in silence.
+        ValueError: a CUDA device or Apple's GPU (``mps``) is asked for and there is none; nothing falls back in
+            silence.
     """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {device} was asked for, but torch {torch.__version__} finds no CUDA device")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError(f"device {device} was asked for, but torch {torch.__version__} finds no GPU of Apple's")
     return device
 
 

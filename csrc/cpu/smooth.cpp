@@ -86,6 +86,10 @@ void smooth_images(const T* in, const Grid& grid, double sigma, bool volume, T* 
 
 // images: float32 or float64 [B, *spatial]
 Tensor smooth(const Tensor& strided, double sigma) {
+  const ScalarType dtype = strided.scalar_type();
+  STD_TORCH_CHECK(
+      (dtype == ScalarType::Float || dtype == ScalarType::Double) && (strided.dim() == 3 || strided.dim() == 4),
+      "images must be float32 or float64 [B, H, W] or [B, D, H, W]");
   const Tensor images = torch::stable::contiguous(strided);
   const Tensor out = empty_like(images, images.scalar_type());
   if (images.numel() == 0) return out;

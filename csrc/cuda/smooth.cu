@@ -85,6 +85,10 @@ void smooth_images(const Device& device, const Tensor& images, double sigma, con
 // images: float32 or float64 [B, *spatial]
 Tensor smooth(const Tensor& strided, double sigma) {
   const Device device(strided);
+  const ScalarType dtype = strided.scalar_type();
+  STD_TORCH_CHECK(
+      (dtype == ScalarType::Float || dtype == ScalarType::Double) && (strided.dim() == 3 || strided.dim() == 4),
+      "images must be float32 or float64 [B, H, W] or [B, D, H, W]");
   const Tensor images = torch::stable::contiguous(strided), out = device.empty_like(images, images.scalar_type());
   STD_TORCH_CHECK(grid_of(images).pixels() <= std::numeric_limits<int32_t>::max(),
                   "an image of more than 2**31 - 1 pixels cannot be smoothed");

@@ -5,8 +5,9 @@
 
 #include "common/memory.h"
 #include "cpu/growth/blocks.h"
+#include "simd/target.h"
 
-namespace embedseg::cpu {
+EMBEDSEG_KERNEL_BEGIN
 
 // A few objects for every block. An entry holds the object, above block_length bits, one a pixel, in one word: threads
 // may overwrite each other's, for either's is right.
@@ -48,4 +49,4 @@ class Verdicts {
   LargeVector<uint64_t> entries_;
 };
 
-}  // namespace embedseg::cpu
+EMBEDSEG_KERNEL_END

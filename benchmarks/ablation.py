@@ -28,7 +28,7 @@ PAPER = {
 }
 # one more with every row; options of the postprocessing that suit a foreground come with it
 MORE = {
-    "and a foreground": {"foreground": True, "postprocess": {**TUNED, "seed_threshold": 0.6, "boundary_distance": 0.5}},
+    "and a foreground": {"foreground": True, "postprocess": {**TUNED, "seed_threshold": 0.6, "min_depth_pixels": 0.5}},
     "and a diameter": {"diameter": 26.0},
     "and object weights": {"object_weights": True},
     "and residual blocks": {"residual": 1},

@@ -36,8 +36,8 @@ DEVIATIONS = {
     "seed smoothing": ("seed_smoothing",),
     "smallest seed": ("min_seed_size",),
     "smallest object": ("min_object_size",),
-    "competing background": ("background_threshold", "max_distance"),
-    "boundary distance": ("boundary_distance",),
+    "competing background": ("background_threshold", "max_cosine_distance"),
+    "boundary distance": ("min_depth_pixels",),
 }
 
 

@@ -17,16 +17,16 @@ from embedseg_ops.predict.blocks.postprocess_blocks import scratch
 OPTIONS = [
     {},
     TUNED,
-    {"seed_threshold": 0.4, "max_distance": 0.6},
+    {"seed_threshold": 0.4, "max_cosine_distance": 0.6},
     {
         "seed_threshold": 0.5,
         "seed_smoothing": 2.0,
         "min_seed_size": 4,
         "background_threshold": 0.3,
-        "max_distance": 1.0,
+        "max_cosine_distance": 1.0,
     },
-    {"seed_threshold": 0.3, "max_objects": 6, "boundary_distance": 0.8, "background_threshold": 0.4},
-    {"min_object_size": 12, "boundary_distance": 0.5},
+    {"seed_threshold": 0.3, "max_objects": 6, "min_depth_pixels": 0.8, "background_threshold": 0.4},
+    {"min_object_size": 12, "min_depth_pixels": 0.5},
 ]
 
 
@@ -102,7 +102,7 @@ def test_a_halo_that_is_a_pixel_short_would_be_wrong(monkeypatch):
     wrong = 0
     for seed in range(6):
         embedding, distance = network_output((23, 31), seed)
-        options = {"max_distance": 1.5, "seed_threshold": 0.6}
+        options = {"max_cosine_distance": 1.5, "seed_threshold": 0.6}
         wrong += np.count_nonzero(
             in_blocks(embedding, distance, 8, 1, **options) != whole(embedding, distance, **options)
         )

@@ -34,7 +34,7 @@ def small_model(spatial_dims=2, channels=1):
         network.head.distance.bias.fill_(50.0)
         distance = network(torch.rand(1, channels, *[32] * spatial_dims))[1]
     low, high = (float(distance.quantile(share)) for share in (0.2, 0.8))
-    options = {"seed_threshold": high, "seed_smoothing": 1.0, "background_threshold": low, "max_distance": 0.9}
+    options = {"seed_threshold": high, "seed_smoothing": 1.0, "background_threshold": low, "max_cosine_distance": 0.9}
     return network, dataclasses.replace(architecture, postprocess=options)
 
 

@@ -57,7 +57,7 @@ def test_work_goes_to_the_current_stream():
 
 def test_postprocessing_is_captured_in_a_graph():
     embedding, _, distance = prediction()
-    options = {"min_seed_size": 2, "min_object_size": 5, "boundary_distance": 0.3, "max_objects": 200}
+    options = {"min_seed_size": 2, "min_object_size": 5, "min_depth_pixels": 0.3, "max_objects": 200}
     expected = embedseg_ops.postprocess(embedding, distance, **options)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):

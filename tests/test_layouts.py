@@ -66,7 +66,7 @@ CALLS = {
     "trim": (lambda n, d: trim(n.int(), d, 0.9), ("labels", "distance")),
     "postprocess": (
         lambda e, d: embedseg_ops.postprocess(
-            e, d, seed_smoothing=0.8, max_distance=0.9, background_threshold=0.1, boundary_distance=0.4
+            e, d, seed_smoothing=0.8, max_cosine_distance=0.9, background_threshold=0.1, min_depth_pixels=0.4
         ),
         ("embedding", "distance"),
     ),

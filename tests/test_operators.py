@@ -94,7 +94,7 @@ def test_compile_counts_objects_and_finds_pairs_where_sizes_may_depend_on_data(f
 def test_compile_postprocess(dynamic):
     def segment(embedding, distance):
         options = {"seed_smoothing": 1.0, "min_seed_size": 2, "min_object_size": 3}
-        competing = {"background_threshold": 0.1, "boundary_distance": 0.5}
+        competing = {"background_threshold": 0.1, "min_depth_pixels": 0.5}
         return embedseg_ops.postprocess(embedding, distance, **options, **competing)
 
     compiled = torch.compile(segment, fullgraph=True, dynamic=dynamic)

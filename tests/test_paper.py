@@ -276,7 +276,7 @@ def test_ways_to_labels_agree_on_a_perfect_output():
     pytest.importorskip("sklearn.cluster")
     (crop,) = outlook.crops([perfect_output()], 1)
     assert crop.truth.shape == (64, 64)
-    ways = outlook.axis_ways({"boundary_distance": 0.2}, torch.eye(17)) | {"mean shift": outlook.mean_shift}
+    ways = outlook.axis_ways({"min_depth_pixels": 0.2}, torch.eye(17)) | {"mean shift": outlook.mean_shift}
     found = outlook.measure([crop], ways)
     assert list(found) == ["axes", "axes, trimmed", "axes, trimmed, not rotated", "mean shift"]
     assert all(row["AP"]["0.5"] > 0.9 for row in found.values())

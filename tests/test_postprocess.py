@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,8 @@ from samples import LAYOUTS, cells, embedding_for, in_layout
 from scipy import ndimage
 
 from embedseg_ops import connected_components, distance_map, postprocess, propagate, reference
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.ops.options import OLD_NAMES
 from embedseg_ops.ops.smoothing import gaussian
 
 CELLS = torch.stack([cells((61, 75), 14, seed, gap=0.3) for seed in (0, 1)])
@@ -26,12 +30,12 @@ def prediction(labels, noise=0.2):
     "options",
     [
         {},
-        {"seed_threshold": 0.5, "max_distance": 0.1},
+        {"seed_threshold": 0.5, "max_cosine_distance": 0.1},
         {"seed_smoothing": 1.0},
         {"min_seed_size": 4, "min_object_size": 30},
-        {"max_distance": 0.8, "background_threshold": 0.1},
-        {"boundary_distance": 1.2},
-        {"max_objects": 5, "min_seed_size": 2, "min_object_size": 9, "boundary_distance": 0.5},
+        {"max_cosine_distance": 0.8, "background_threshold": 0.1},
+        {"min_depth_pixels": 1.2},
+        {"max_objects": 5, "min_seed_size": 2, "min_object_size": 9, "min_depth_pixels": 0.5},
         {"max_objects": 900, "background_threshold": 0.1},
     ],
     ids=str,
@@ -129,11 +133,11 @@ BAD_INPUTS = [
     (TypeError, "distance must be a float, got torch.int32", {"distance": CELLS}),
     (ValueError, r"distance must be \[2, 61, 75\]", {"distance": torch.zeros(2, 61, 74)}),
     (ValueError, "seed_threshold must be finite, got nan", {"seed_threshold": float("nan")}),
-    (ValueError, "max_distance must be finite, got inf", {"max_distance": float("inf")}),
-    (TypeError, "max_distance must be a number, got list", {"max_distance": [0.3]}),
+    (ValueError, "max_cosine_distance must be finite, got inf", {"max_cosine_distance": float("inf")}),
+    (TypeError, "max_cosine_distance must be a number, got list", {"max_cosine_distance": [0.3]}),
     (ValueError, "background_threshold must be finite", {"background_threshold": float("nan")}),
     (ValueError, "max_objects must be at least 1", {"max_objects": 0}),
-    (ValueError, "boundary_distance must be 0", {"boundary_distance": -0.5}),
+    (ValueError, "min_depth_pixels must be 0", {"min_depth_pixels": -0.5}),
     (ValueError, "seed_smoothing must be 0", {"seed_smoothing": -1}),
     (ValueError, "min_seed_size must be at least 1, got 0", {"min_seed_size": 0}),
     (TypeError, "min_object_size must be an integer, got float", {"min_object_size": 2.5}),
@@ -145,3 +149,18 @@ def test_bad_input(error, message, arguments):
     embedding, distance = prediction(CELLS)
     with pytest.raises(error, match=message):
         postprocess(**{"embedding": embedding, "distance": distance} | arguments)
+
+
+@pytest.mark.parametrize(("old", "new"), OLD_NAMES.items())
+def test_old_names_of_options_go_on_working(old, new):
+    embedding, distance = torch.randn(1, 3, 9, 11), torch.rand(1, 9, 11)
+    with pytest.warns(DeprecationWarning, match=f"{old} is called {new} now"):
+        known = postprocess(embedding, distance, **{old: 0.6})
+    assert torch.equal(known, postprocess(embedding, distance, **{new: 0.6}))
+    with pytest.raises(TypeError, match=f"{old} is the old name of {new}: give one of them"):
+        postprocess(embedding, distance, **{old: 0.6, new: 0.6})
+
+
+def test_model_files_hold_options_by_their_old_names():
+    text = json.dumps({"percentiles": [1, 99], "postprocess": {"max_distance": 0.5, "min_seed_size": 3}})
+    assert Settings.from_json(text).postprocess == {"max_cosine_distance": 0.5, "min_seed_size": 3}

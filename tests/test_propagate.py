@@ -21,7 +21,7 @@ def sure_background(labels, share=0.2):
     return (labels == 0) & (torch.rand(labels.shape, generator=torch.Generator().manual_seed(9)) < share)
 
 
-def brute_force(embedding, seeds, max_distance, background=None):
+def brute_force(embedding, seeds, max_cosine_distance, background=None):
     """The levels of docs/method.md, Postprocessing, pixel by pixel, in float64; the background may compete."""
     result = seeds.numpy().astype(np.int32).copy()
     outside = np.zeros(result.shape, bool) if background is None else background.numpy() & (result == 0)
@@ -38,8 +38,8 @@ def brute_force(embedding, seeds, max_distance, background=None):
             for pixel in zip(*np.nonzero(labels == 0), strict=True):
                 around = labels[tuple(slice(max(i - 1, 0), i + 2) for i in pixel)]
                 near = [(1 - means[k] @ directions[(slice(None), *pixel)], k) for k in set(around[around > 0].tolist())]
-                limit = max_distance if background is None else 1 - rival @ directions[(slice(None), *pixel)]
-                near = [candidate for candidate in near if candidate[0] < min(limit, max_distance)]
+                limit = max_cosine_distance if background is None else 1 - rival @ directions[(slice(None), *pixel)]
+                near = [candidate for candidate in near if candidate[0] < min(limit, max_cosine_distance)]
                 if near:
                     joins[pixel] = min(near)[1]
             if not joins:
@@ -52,21 +52,21 @@ def brute_force(embedding, seeds, max_distance, background=None):
 @pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("labels", [CELLS, VOLUME], ids=["2d", "3d"])
 @pytest.mark.parametrize("dim", [2, 4, 7, 16, 32])
-@pytest.mark.parametrize("max_distance", [0.1, 0.3, 1.2])
-def test_equals_brute_force(labels, dim, max_distance):
+@pytest.mark.parametrize("max_cosine_distance", [0.1, 0.3, 1.2])
+def test_equals_brute_force(labels, dim, max_cosine_distance):
     embedding, seeds = embedding_for(labels, dim, noise=0.5), some_of(labels, 0.05)
-    found = propagate(embedding, seeds, max_distance, spatial_dims=embedding.ndim - 2)
-    assert torch.equal(found, brute_force(embedding, seeds, max_distance))
+    found = propagate(embedding, seeds, max_cosine_distance, spatial_dims=embedding.ndim - 2)
+    assert torch.equal(found, brute_force(embedding, seeds, max_cosine_distance))
 
 
 @pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("labels", [CELLS, VOLUME], ids=["2d", "3d"])
-@pytest.mark.parametrize(("dim", "max_distance"), [(3, 0.3), (16, 0.8)])
-def test_a_competing_background_equals_brute_force_and_reference(labels, dim, max_distance):
+@pytest.mark.parametrize(("dim", "max_cosine_distance"), [(3, 0.3), (16, 0.8)])
+def test_a_competing_background_equals_brute_force_and_reference(labels, dim, max_cosine_distance):
     embedding, seeds, background = embedding_for(labels, dim, noise=0.7), some_of(labels, 0.05), sure_background(labels)
-    grown = propagate(embedding, seeds, max_distance, background)
-    assert torch.equal(grown, brute_force(embedding, seeds, max_distance, background))
-    assert torch.equal(grown, reference.propagate(embedding, seeds, max_distance, background))
+    grown = propagate(embedding, seeds, max_cosine_distance, background)
+    assert torch.equal(grown, brute_force(embedding, seeds, max_cosine_distance, background))
+    assert torch.equal(grown, reference.propagate(embedding, seeds, max_cosine_distance, background))
 
 
 @pytest.mark.usefixtures("device")
@@ -105,9 +105,10 @@ def test_every_layout_and_dtype(layout, dtype, dim):
 
 @pytest.mark.usefixtures("device")
 @given(label_maps(), st.integers(1, 6), st.sampled_from([0.05, 0.3, 0.9]))
-def test_equals_reference_on_any_seeds(labels, dim, max_distance):
+def test_equals_reference_on_any_seeds(labels, dim, max_cosine_distance):
     embedding, seeds = embedding_for(labels, dim, noise=0.4), some_of(labels, 0.3)
-    assert torch.equal(propagate(embedding, seeds, max_distance), reference.propagate(embedding, seeds, max_distance))
+    grown = propagate(embedding, seeds, max_cosine_distance, spatial_dims=labels.ndim - 1)
+    assert torch.equal(grown, reference.propagate(embedding, seeds, max_cosine_distance))
 
 
 @pytest.mark.usefixtures("device")
@@ -139,7 +140,7 @@ def test_a_pixel_that_is_not_finite_joins_nobody_and_one_without_direction_is_or
     embedding = torch.ones(1, 2, 1, 5)
     embedding[0, 0, 0, 1], embedding[0, 1, 0, 3] = torch.nan, -torch.inf
     seeds = torch.tensor([[[0, 0, 1, 0, 0]]])
-    assert propagate(embedding, seeds, max_distance=2.1).tolist() == [[[0, 0, 1, 0, 0]]]
+    assert propagate(embedding, seeds, max_cosine_distance=2.1).tolist() == [[[0, 0, 1, 0, 0]]]
     embedding = torch.ones(1, 2, 1, 3)
     embedding[..., 0] = 0
     assert propagate(embedding, torch.tensor([[[0, 1, 0]]]), 1.0).tolist() == [[[0, 1, 1]]]
@@ -217,8 +218,8 @@ def bad_inputs():
     yield ValueError, r"seeds must be \[1, 3, 4\]", (embedding, seeds[:, 1:])
     yield ValueError, "seeds must be -1 .* got -2", (embedding, seeds - 3)
     yield ValueError, "relabel_sequential", (embedding, seeds * 2**40)
-    yield ValueError, "max_distance must be finite, got inf", (embedding, seeds, float("inf"))
-    yield TypeError, "max_distance must be a number", (embedding, seeds, None)
+    yield ValueError, "max_cosine_distance must be finite, got inf", (embedding, seeds, float("inf"))
+    yield TypeError, "max_cosine_distance must be a number", (embedding, seeds, None)
     yield TypeError, "background must be bool, got torch.int64", (embedding, seeds, 0.3, seeds)
     yield ValueError, r"background must be like seeds, \[1, 3, 4\]", (embedding, seeds, 0.3, seeds[:, 1:] > 0)
 

@@ -23,7 +23,7 @@ def seeds_of(distance):
 
 
 FUNCTIONS = {
-    "postprocess": lambda e, d, **options: embedseg_ops.postprocess(e, d, boundary_distance=0.5, **options),
+    "postprocess": lambda e, d, **options: embedseg_ops.postprocess(e, d, min_depth_pixels=0.5, **options),
     "propagate": lambda e, d, **options: embedseg_ops.propagate(e, seeds_of(d), **options),
 }
 
@@ -103,7 +103,7 @@ def test_too_many_pixels_are_refused_before_any_work():
         (ValueError, "max_objects must be at most 2147483647, got 2147483648", {"max_objects": 2**31}),
         (ValueError, "min_seed_size must be at most", {"min_seed_size": 10**30}),
         (ValueError, "seed_smoothing must be at most 1000 pixels", {"seed_smoothing": 1e9}),
-        (ValueError, "max_distance must be finite", {"max_distance": 10**400}),
+        (ValueError, "max_cosine_distance must be finite", {"max_cosine_distance": 10**400}),
         (TypeError, "max_objects must be an integer, got float", {"max_objects": 4.0}),
     ],
 )
@@ -154,10 +154,10 @@ def test_ids_have_no_gaps_whatever_the_options(depth, options):
     labels = torch.stack([cells((30, 31), 15, seed, gap=0.4) for seed in range(3)])
     distance = embedseg_ops.distance_map(labels) * torch.rand(3, 1, 31, generator=torch.Generator().manual_seed(1))
     embedding = embedding_for(labels, 5, noise=0.3)
-    found = embedseg_ops.postprocess(embedding, distance, seed_threshold=0.5, boundary_distance=depth, **options)
+    found = embedseg_ops.postprocess(embedding, distance, seed_threshold=0.5, min_depth_pixels=depth, **options)
     for image in found:
         assert image.unique().tolist() == list(range(int(image.max()) + 1))
-    options = options | {"seed_threshold": 0.5, "boundary_distance": depth}
+    options = options | {"seed_threshold": 0.5, "min_depth_pixels": depth}
     assert torch.equal(found, embedseg_ops.reference.postprocess(embedding, distance, **options))
 
 

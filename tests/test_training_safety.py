@@ -59,7 +59,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_last_good_checkpo
     [
         ({"seed_treshold": 0.5}, ValueError, "postprocess has no option seed_treshold; it has background_threshold"),
         ({"min_object_size": 2.5}, TypeError, "min_object_size must be an integer"),
-        ({"boundary_distance": -1}, ValueError, "boundary_distance must be 0"),
+        ({"min_depth_pixels": -1}, ValueError, "min_depth_pixels must be 0"),
         ({"spatial_dims": 2}, ValueError, "postprocess has no option spatial_dims"),
     ],
 )

@@ -34,7 +34,7 @@ FUNCTIONS = {
     "remove_small": (lambda n: remove_small(n, 9), LABELS),
     "trim": (lambda n, w: trim(n.int(), w, 0.9), LABELS, WEIGHTS),
     "postprocess": (
-        lambda e, w: embedseg_ops.postprocess(e, w, background_threshold=0.6, boundary_distance=0.3),
+        lambda e, w: embedseg_ops.postprocess(e, w, background_threshold=0.6, min_depth_pixels=0.3),
         EMBEDDINGS, WEIGHTS,
     ),
 }  # fmt: skip

@@ -48,12 +48,12 @@ predict IMAGE --out OUT --time -1 | argument --time: expected 0 or more
 predict IMAGE --out OUT --time 1.5 | argument --time: invalid plane value
 predict IMAGE --out OUT --threshold high | argument --seed-threshold/--threshold: invalid float
 predict IMAGE --out OUT --threshold nan | seed_threshold
-predict IMAGE --out OUT --max-distance inf | max_distance
+predict IMAGE --out OUT --max-cosine-distance inf | max_cosine_distance
 predict IMAGE --out OUT --min-size 0 | min_object_size
 predict IMAGE --out OUT --min-size 2.5 | invalid int value: '2.5'
 predict IMAGE --out OUT --min-seed-size -1 | min_seed_size
 predict IMAGE --out OUT --seed-smoothing -1 | seed_smoothing
-predict IMAGE --out OUT --boundary-distance -1 | boundary_distance
+predict IMAGE --out OUT --min-depth-pixels -1 | min_depth_pixels
 predict IMAGE --out OUT --background-threshold nan | background_threshold
 predict IMAGE --out OUT --background-threshold low | invalid float
 predict IMAGE --out OUT --max-objects 0 | max_objects

@@ -30,7 +30,7 @@ from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.options import TUNED
 
 # what a run of ours chooses among, as the other methods choose their thresholds
-CHOICES = {"boundary_distance": (0.25, 0.5, 0.65, 0.75, 0.85, 0.95, 1.05), "min_object_size": (10, 20, 30)}
+CHOICES = {"min_depth_pixels": (0.25, 0.5, 0.65, 0.75, 0.85, 0.95, 1.05), "min_object_size": (10, 20, 30)}
 # mean AP in the paper
 PUBLISHED = {"U-Net, three labels": 0.6678, "StarDist, 32 rays": 0.7172, "Mask R-CNN": 0.7874, "embedding": 0.7720}
 

@@ -66,7 +66,7 @@ def propagation(options: dict[str, float]) -> Way:
 
 def axis_ways(postprocess: dict[str, float], rotation: torch.Tensor) -> dict[str, Way]:
     """The outlook, with one rotation for all images and with none, boundaries from the distance map as ours."""
-    depth = postprocess.get("boundary_distance", 0.0)
+    depth = postprocess.get("min_depth_pixels", 0.0)
     if not depth:
         return {"axes": by_axes(rotation)}
     return {

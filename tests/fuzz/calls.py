@@ -159,9 +159,9 @@ def postprocess(draw: Draw) -> Call:
     smoothing = draw.chance(0.4)
     embedding, distance = draw.embedding(labels), draw.distance(labels, special=not smoothing)
     choices: dict[str, Any] = {
-        "seed_threshold": draw.one_of([0.5, 0.7, 0.95, 0.1]), "max_distance": draw.one_of([0.1, 0.3, 1.0, 2.5]),
+        "seed_threshold": draw.one_of([0.5, 0.7, 0.95, 0.1]), "max_cosine_distance": draw.one_of([0.1, 0.3, 1.0, 2.5]),
         "min_seed_size": draw.one_of([1, 2, 5]), "min_object_size": draw.one_of([1, 3, 10]),
-        "background_threshold": draw.one_of([None, 0.05, 0.3]), "boundary_distance": draw.one_of([0.0, 0.3, 0.9]),
+        "background_threshold": draw.one_of([None, 0.05, 0.3]), "min_depth_pixels": draw.one_of([0.0, 0.3, 0.9]),
         "max_objects": draw.one_of([None, 1, 3, 2**31 - 1]),
     }  # fmt: skip
     options = {name: value for name, value in choices.items() if draw.chance(0.5)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from embedseg_ops.model.networks import EmbeddingModel, build_model
-from embedseg_ops.ops.options import TUNED, PostprocessOptions
+from embedseg_ops.ops.options import TUNED, PostprocessOptions, current_names
 
 ARCHITECTURE = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm", "foreground",
                 "residual")  # fmt: skip
@@ -71,4 +71,5 @@ class Settings:
         if unknown:
             raise ValueError(f"unknown settings {', '.join(unknown)}: written by a newer embedseg-ops?")
         fields["percentiles"] = tuple(fields["percentiles"])
+        fields["postprocess"] = current_names(fields["postprocess"])
         return cls(**fields)

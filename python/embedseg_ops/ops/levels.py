@@ -14,7 +14,7 @@ ALL_LEVELS = 2**31 - 1
 
 
 def grow_levels(
-    embedding: Tensor, labels: Tensor, means: Tensor, background_mean: Tensor | None, max_distance: float,
+    embedding: Tensor, labels: Tensor, means: Tensor, background_mean: Tensor | None, max_cosine_distance: float,
     max_levels: int | None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Grow labels, with the means of :func:`propagate`; return them and which pixels joined in the last level."""
@@ -26,7 +26,7 @@ def grow_levels(
         vectors = torch.cat([background_mean.to(torch.float64)[:, None], vectors[:, 1:]], 1)
     levels = ALL_LEVELS if max_levels is None else min(check_size(max_levels, "max_levels"), ALL_LEVELS)
     grown, active = torch.ops.embedseg_ops.propagate_levels(
-        embedding.detach(), labels.to(torch.int32).contiguous(), vectors.contiguous(), max_distance,
+        embedding.detach(), labels.to(torch.int32).contiguous(), vectors.contiguous(), max_cosine_distance,
         background_mean is not None, levels,
     )  # fmt: skip
     return grown, active
@@ -59,7 +59,7 @@ def given_means(means: Array, background_mean: Array | None, embedding: Tensor) 
 
 @fake_of("propagate_levels")
 def _(
-    embedding: Tensor, labels: Tensor, vectors: Tensor, max_distance: float, competes: bool, max_levels: int
+    embedding: Tensor, labels: Tensor, vectors: Tensor, max_cosine_distance: float, competes: bool, max_levels: int
 ) -> tuple[Tensor, Tensor]:
     return labels.new_empty(labels.shape), labels.new_empty(labels.shape, dtype=torch.bool)
 

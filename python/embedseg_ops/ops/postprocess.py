@@ -9,6 +9,7 @@ from embedseg_ops.ops import remove_small  # noqa: F401  # its fake kernel, for 
 from embedseg_ops.ops.arguments import LARGEST_TABLE, check_table_size, table_size, values_are_known
 from embedseg_ops.ops.images import Array, as_image_batch
 from embedseg_ops.ops.numbers import LARGEST_SIZE, check_finite, check_not_negative, check_sigma, check_size
+from embedseg_ops.ops.options import takes_old_names
 from embedseg_ops.ops.propagate import grow
 from embedseg_ops.ops.smoothing import gaussian
 from embedseg_ops.ops.trim import trim
@@ -16,17 +17,18 @@ from embedseg_ops.ops.trim import trim
 FEWER_SEEDS = "raise seed_threshold or seed_smoothing, or give a smaller max_objects"
 
 
+@takes_old_names
 def postprocess(
     embedding: Array,
     distance: Array,
     *,
     seed_threshold: float = 0.7,
-    max_distance: float = 0.3,
+    max_cosine_distance: float = 0.3,
     seed_smoothing: float = 0.0,
     min_seed_size: int = 1,
     min_object_size: int = 1,
     background_threshold: float | None = None,
-    boundary_distance: float = 0.0,
+    min_depth_pixels: float = 0.0,
     max_objects: int | None = None,
     spatial_dims: int | None = None,
 ) -> Array:
@@ -41,14 +43,14 @@ def postprocess(
         distance: float ``[B, *spatial]`` or ``[*spatial]``: the normalised distance to the object's boundary, about
             0 to 1. NaN is no seed.
         seed_threshold: a seed's distance is above it.
-        max_distance: cosine distance to a seed's mean embedding below which a pixel joins.
+        max_cosine_distance: cosine distance to a seed's mean embedding below which a pixel joins.
         seed_smoothing: σ in pixels of a Gaussian on the distance map before the threshold, edges reflected; 0 is off.
         min_seed_size: seeds of fewer pixels never grow.
         min_object_size: objects of fewer pixels become background; the rest are renumbered in order.
         background_threshold: the pixels whose distance is at most this let the background compete, as :func:`propagate`
-            says: with a `max_distance` of 1, an answer to the "incomplete object masks" that the paper leaves open (its
-            Fig. 4). None: off.
-        boundary_distance: pixels less deep than this in their object, in pixels, become background. The depth is
+            says: with a `max_cosine_distance` of 1, an answer to the "incomplete object masks" that the paper leaves
+            open (its Fig. 4). None: off.
+        min_depth_pixels: pixels less deep than this in their object, in pixels, become background. The depth is
             `distance` times the radius of a disc (ball) of the object's size: where an embedding turns only gradually
             from the background's to the object's, the distance knows the boundary better. A foreground that the network
             knows besides counts, too, where `distance` is set to 0 outside of it. 0 is off.
@@ -71,11 +73,11 @@ def postprocess(
     if not depth.is_floating_point():
         raise TypeError(f"distance must be a float, got {depth.dtype}")
     seed_threshold = check_finite(seed_threshold, "seed_threshold")
-    max_distance = check_finite(max_distance, "max_distance")
+    max_cosine_distance = check_finite(max_cosine_distance, "max_cosine_distance")
     sigma = check_sigma(seed_smoothing, "seed_smoothing")
     min_seed_size = check_size(min_seed_size, "min_seed_size")
     min_object_size = check_size(min_object_size, "min_object_size")
-    boundary_distance = check_not_negative(boundary_distance, "boundary_distance")
+    min_depth_pixels = check_not_negative(min_depth_pixels, "min_depth_pixels")
     if max_objects is not None:
         max_objects = check_size(max_objects, "max_objects")
     if background_threshold is not None:
@@ -89,10 +91,10 @@ def postprocess(
     if min_seed_size > 1:
         seeds = torch.ops.embedseg_ops.remove_small(seeds, min_seed_size, largest)
     background = None if background_threshold is None else depth <= background_threshold
-    labels = grow(vectors, seeds, max_distance, background, largest)
-    if boundary_distance > 0:
-        labels = trim(labels, depth, boundary_distance, largest)
-    if min_object_size > 1 or boundary_distance > 0:  # what was trimmed away leaves gaps in the ids
+    labels = grow(vectors, seeds, max_cosine_distance, background, largest)
+    if min_depth_pixels > 0:
+        labels = trim(labels, depth, min_depth_pixels, largest)
+    if min_object_size > 1 or min_depth_pixels > 0:  # what was trimmed away leaves gaps in the ids
         labels = torch.ops.embedseg_ops.remove_small(labels, min_object_size, largest)
     return answer(labels)
 

@@ -36,23 +36,23 @@ def _image_loss(
     embedding: Tensor, labels: Tensor, pairs: Tensor, weights: str | Tensor | None
 ) -> tuple[Tensor, Tensor]:
     inside = labels[0] >= 0
-    objects = labels[0][inside]
-    if len(objects) == 0:
+    ids, objects = torch.unique(labels[0][inside], return_inverse=True)  # 0, 1, … in the order of the ids that occur
+    if len(ids) == 0:
         return embedding.new_zeros(()), embedding.new_zeros(())
     vectors = embedding[0][:, inside]
     if not _all_finite(vectors, weights[inside] if isinstance(weights, Tensor) else None):
         return torch.nan * vectors.sum(), torch.nan * vectors.sum()
-    means, counts = (table[0] for table in mean_embedding(embedding, labels))
-    pixel_weights = weights[inside] if isinstance(weights, Tensor) else _class_weights(objects, weights)
+    numbered = torch.full_like(labels, -1)
+    numbered[0][inside] = objects
+    means = mean_embedding(embedding, numbered)[0][0]
+    pixel_weights = weights[inside] if isinstance(weights, Tensor) else _class_weights(labels[0][inside], weights)
     distances = 1 - (directions(embedding)[0][:, inside].T * means[objects]).sum(1)
     consistency = (pixel_weights * distances).mean()
 
-    occurs = counts > 0
-    in_range = (pairs < len(counts)).all(1)
-    k, n = pairs[in_range][occurs[pairs[in_range]].all(1)].T
-    neighbors = torch.bincount(k, minlength=len(counts))
+    k, n = torch.searchsorted(ids, pairs[torch.isin(pairs, ids).all(1)]).T
+    neighbors = torch.bincount(k, minlength=len(ids))
     products = (means[k] * means[n]).sum(1).abs()
-    discrimination = (products / neighbors[k]).sum() / occurs.sum()
+    discrimination = (products / neighbors[k]).sum() / len(ids)
     return consistency, discrimination
 
 

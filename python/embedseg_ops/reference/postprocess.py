@@ -15,12 +15,12 @@ def postprocess(
     distance: Tensor,
     *,
     seed_threshold: float = 0.7,
-    max_distance: float = 0.3,
+    max_cosine_distance: float = 0.3,
     seed_smoothing: float = 0.0,
     min_seed_size: int = 1,
     min_object_size: int = 1,
     background_threshold: float | None = None,
-    boundary_distance: float = 0.0,
+    min_depth_pixels: float = 0.0,
     max_objects: int | None = None,
 ) -> Tensor:
     """Segment ``[B, D, *spatial]`` and ``[B, *spatial]``; as :func:`embedseg_ops.postprocess`."""
@@ -34,7 +34,7 @@ def postprocess(
     if max_objects is not None:
         seeds = torch.where(seeds > max_objects, 0, seeds)
     seeds = remove_small(seeds, min_seed_size)
-    labels = propagate(embedding, seeds, max_distance, background)
-    if boundary_distance > 0:
-        labels = trim(labels, distance, boundary_distance)
+    labels = propagate(embedding, seeds, max_cosine_distance, background)
+    if min_depth_pixels > 0:
+        labels = trim(labels, distance, min_depth_pixels)
     return remove_small(labels, min_object_size)

@@ -12,20 +12,20 @@ from embedseg_ops.reference.mean_embedding import directions, mean_embedding, un
 
 @overload
 def propagate(
-    embedding: Tensor, seeds: Tensor, max_distance: float = 0.3, background: Tensor | None = None, *,
+    embedding: Tensor, seeds: Tensor, max_cosine_distance: float = 0.3, background: Tensor | None = None, *,
     means: Tensor | None = None, background_mean: Tensor | None = None, max_levels: None = None,
 ) -> Tensor: ...  # fmt: skip
 
 
 @overload
 def propagate(
-    embedding: Tensor, seeds: Tensor, max_distance: float = 0.3, background: Tensor | None = None, *,
+    embedding: Tensor, seeds: Tensor, max_cosine_distance: float = 0.3, background: Tensor | None = None, *,
     means: Tensor | None = None, background_mean: Tensor | None = None, max_levels: int,
 ) -> tuple[Tensor, Tensor]: ...  # fmt: skip
 
 
 def propagate(
-    embedding: Tensor, seeds: Tensor, max_distance: float = 0.3, background: Tensor | None = None, *,
+    embedding: Tensor, seeds: Tensor, max_cosine_distance: float = 0.3, background: Tensor | None = None, *,
     means: Tensor | None = None, background_mean: Tensor | None = None, max_levels: int | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
     """Grow seeds ``[B, *spatial]``; as :func:`embedseg_ops.propagate`, in float64."""
@@ -35,7 +35,7 @@ def propagate(
     if background is not None:
         outside = ((seeds == 0) & background).long()
         background_mean = mean_embedding(embedding, outside, num_objects=2)[0][:, 1]
-    means, limits = unit(means.double()), torch.full(seeds.shape, max_distance, dtype=torch.float64)
+    means, limits = unit(means.double()), torch.full(seeds.shape, max_cosine_distance, dtype=torch.float64)
     if background_mean is not None:
         likeness = torch.einsum("bd...,bd->b...", directions(embedding), unit(background_mean.double()))
         limits = torch.minimum(limits, 1 - likeness)

@@ -28,10 +28,10 @@ def count_trimmed(job: Job, block: int, after: int) -> None:
 def trimmed(job: Job, block: int, after: int) -> tuple[np.ndarray, np.ndarray]:
     """Return a block's labels, trimmed, and the objects that they stand for: as `embedseg_ops.ops.trim` does."""
     labels, objects = np.array(job.folder.load(*version(block, after))), job.objects(block, after)
-    if job.options["boundary_distance"] > 0:
+    if job.options["min_depth_pixels"] > 0:
         sizes = job.folder.load("finished", "sizes.npy")[objects].astype(np.float64)
         radii = np.sqrt(sizes / np.pi) if labels.ndim == 2 else np.cbrt(0.75 / np.pi * sizes)
-        limits = np.concatenate([[0], job.options["boundary_distance"] / radii])
+        limits = np.concatenate([[0], job.options["min_depth_pixels"] / radii])
         distance = job.maps.distance(job.grid.box(block)).float().double().numpy()
         labels[~(distance > limits[labels])] = 0
     return labels, objects

@@ -30,7 +30,7 @@ def grow_block(job: Job, block: int, after: int, rounds: dict[int, int]) -> None
         background = vectors[:, 0] if job.options["background_threshold"] is not None else None
         grown, joined = grow_levels(
             job.maps.embedding(window)[None], torch.from_numpy(labels)[None], vectors, background,
-            job.options["max_distance"], job.halo,
+            job.options["max_cosine_distance"], job.halo,
         )  # fmt: skip
         labels, active = grown[0].numpy(), joined[0].numpy()
     own = within(core, window)

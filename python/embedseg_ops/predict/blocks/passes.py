@@ -86,7 +86,7 @@ def count_objects(job: Job, rounds: np.ndarray, run: Runner) -> int:
         return int(json.loads(job.folder.file("finished", "summary.json").read_text())["objects"])
     blocks = range(len(job.grid))
     sizes = add_sizes(job, [("grown", after, f"{block}.npz") for block, after in enumerate(rounds)])
-    if job.options["boundary_distance"] > 0:
+    if job.options["min_depth_pixels"] > 0:
         job.folder.save(sizes, "finished", "sizes.npy")
         uncounted = [block for block in blocks if not job.folder.has("trimmed", f"{block}.npz")]
         run(partial(_trim, job), [(block, int(rounds[block])) for block in uncounted], "trim")

@@ -46,6 +46,7 @@ def test_the_code_cites_sections_that_exist():
         text = source.read_text(encoding="utf-8")
         for cited in re.findall(r"docs/method\.md, ([A-Z][A-Za-z ]*)", text):
             assert cited in sections, f"{source}: {cited}"
+        assert not re.search(r"\bSPEC\b", text), f"{source} cites a document that is not here"
 
 
 def test_the_readme_is_short():

@@ -27,18 +27,15 @@ struct Box {
 // No pixel of one box is closer to one of the other than this.
 inline Offset nearest(const Box& a, const Box& b) {
   Offset gap;
-  for (int axis = 0; axis < 3; ++axis) {
-    gap[axis] = std::max(0, std::max(a.low[axis] - b.high[axis], b.low[axis] - a.high[axis]));
-  }
+  for (int axis = 0; axis < 3; ++axis)
+    gap[axis] = std::max({0, a.low[axis] - b.high[axis], b.low[axis] - a.high[axis]});
   return gap;
 }
 
 // No pixel of one box is farther from one of the other than this.
 inline Offset farthest(const Box& a, const Box& b) {
   Offset span;
-  for (int axis = 0; axis < 3; ++axis) {
-    span[axis] = std::max(a.high[axis] - b.low[axis], b.high[axis] - a.low[axis]);
-  }
+  for (int axis = 0; axis < 3; ++axis) span[axis] = std::max(a.high[axis] - b.low[axis], b.high[axis] - a.low[axis]);
   return span;
 }
 

@@ -28,13 +28,14 @@ FORMS = {
 
 
 def as_tensor(value: Array, name: str) -> Tensor:
-    """Return `value` as a tensor that shares its memory where it can."""
+    """Return `value` as a tensor that shares its memory where it can; dask, xarray and Zarr arrays are read whole."""
     if isinstance(value, Tensor):
         check_device(value, name)
         return value
-    if not isinstance(value, np.ndarray):
+    array = np.asarray(value) if hasattr(value, "__array__") else value
+    if not isinstance(array, np.ndarray):
         raise TypeError(f"{name} must be a torch.Tensor or a numpy.ndarray, got {type(value).__name__}")
-    native = value.astype(value.dtype.newbyteorder("="), copy=False)
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
     writable = native if native.flags.writeable and min(native.strides, default=0) >= 0 else native.copy()
     try:
         return torch.from_numpy(writable)
@@ -47,7 +48,7 @@ def answer_like(value: Array, single: bool) -> Callable[[Tensor], Array]:
 
     def answer(result: Tensor) -> Array:
         result = result.squeeze(0) if single else result
-        return result.numpy() if isinstance(value, np.ndarray) else result
+        return result if isinstance(value, Tensor) else result.numpy()
 
     return answer
 

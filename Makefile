@@ -37,11 +37,11 @@ lint: $(RUN)/python
 	$(RUN)/pip install --quiet "ruff==0.17.6" "clang-format==23.1.5" "mypy>=1.18"
 	$(RUN)/ruff check . && $(RUN)/ruff format --check .
 	$(RUN)/mypy
-	$(RUN)/clang-format --dry-run --Werror $$(git ls-files 'csrc/*' 'tests/*.h' 'tests/*.cpp')
+	$(RUN)/clang-format --dry-run --Werror $$(git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'tests/*.h' 'tests/*.cpp')
 
 format: $(RUN)/python
 	$(RUN)/ruff check --fix . ; $(RUN)/ruff format .
-	$(RUN)/clang-format -i $$(git ls-files 'csrc/*' 'tests/*.h' 'tests/*.cpp')
+	$(RUN)/clang-format -i $$(git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'tests/*.h' 'tests/*.cpp')
 
 bench: install
 	$(RUN)/python -m benchmarks

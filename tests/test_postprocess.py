@@ -164,3 +164,14 @@ def test_old_names_of_options_go_on_working(old, new):
 def test_model_files_hold_options_by_their_old_names():
     text = json.dumps({"percentiles": [1, 99], "postprocess": {"max_distance": 0.5, "min_seed_size": 3}})
     assert Settings.from_json(text).postprocess == {"max_cosine_distance": 0.5, "min_seed_size": 3}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_thresholds_are_not_rounded_to_the_type_of_the_distance(dtype):
+    distance = torch.linspace(0, 1, 2001).to(dtype).unique()[None, None]
+    embedding = torch.ones(1, 2, 1, distance.shape[-1])
+    for threshold in (0.7, 0.3, 0.95):
+        options = {"seed_threshold": threshold, "max_cosine_distance": 0.0}
+        found = postprocess(embedding, distance, spatial_dims=2, **options)
+        assert torch.equal(found, (distance.double() > threshold).int())
+        assert torch.equal(found, reference.postprocess(embedding, distance, **options))

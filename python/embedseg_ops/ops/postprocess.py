@@ -11,7 +11,7 @@ from embedseg_ops.ops.images import Array, as_image_batch
 from embedseg_ops.ops.numbers import LARGEST_SIZE, check_finite, check_not_negative, check_sigma, check_size
 from embedseg_ops.ops.options import takes_old_names
 from embedseg_ops.ops.propagate import grow
-from embedseg_ops.ops.smoothing import gaussian
+from embedseg_ops.ops.smoothing import gaussian, widened
 from embedseg_ops.ops.trim import trim
 
 FEWER_SEEDS = "raise seed_threshold or seed_smoothing, or give a smaller max_objects"
@@ -72,6 +72,7 @@ def postprocess(
     vectors, depth, answer = as_image_batch(embedding, distance, "distance", spatial_dims)
     if not depth.is_floating_point():
         raise TypeError(f"distance must be a float, got {depth.dtype}")
+    depth = widened(depth)
     seed_threshold = check_finite(seed_threshold, "seed_threshold")
     max_cosine_distance = check_finite(max_cosine_distance, "max_cosine_distance")
     sigma = check_sigma(seed_smoothing, "seed_smoothing")

@@ -12,9 +12,17 @@ def gaussian(images: Tensor, sigma: float) -> Tensor:
 
     The same as ``scipy.ndimage.gaussian_filter(image, sigma)``: cut off at 4 σ. Computes in float32, or in float64.
     """
-    smooth = images if images.dtype == torch.float64 else images.float()
-    smoothed: Tensor = torch.ops.embedseg_ops.smooth(smooth.detach(), sigma)
+    smoothed: Tensor = torch.ops.embedseg_ops.smooth(widened(images).detach(), sigma)
     return smoothed
+
+
+def widened(values: Tensor) -> Tensor:
+    """Return floats as float32, or as the float64 that they are.
+
+    A comparison of float16 or bfloat16 with a number would round the number to that type first: 0.703 is above 0.7,
+    which bfloat16 does not know.
+    """
+    return values if values.dtype == torch.float64 else values.float()
 
 
 @fake_of("smooth")

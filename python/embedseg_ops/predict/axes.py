@@ -11,6 +11,7 @@ from torch import Tensor
 from embedseg_ops.ops.images import Array, as_image_batch
 from embedseg_ops.ops.numbers import check_finite, check_size
 from embedseg_ops.ops.remove_small import remove_small
+from embedseg_ops.ops.smoothing import widened
 
 
 def align_axes(embedding: Tensor, iterations: int = 200, samples: int = 50_000) -> Tensor:
@@ -72,7 +73,7 @@ def label_by_axes(
     aligned = torch.einsum("ij,bj...->bi...", rotation.to(vectors.dtype), vectors.detach())
     axis = aligned.abs().nan_to_num().argmax(1)
     labels = torch.stack(
-        [_components(one, outside) for one, outside in zip(axis, depths <= background_threshold, strict=True)]
+        [_components(one, outside) for one, outside in zip(axis, widened(depths) <= background_threshold, strict=True)]
     )
     return answer(remove_small(labels, min_object_size))
 

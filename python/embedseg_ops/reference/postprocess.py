@@ -24,12 +24,12 @@ def postprocess(
     max_objects: int | None = None,
 ) -> Tensor:
     """Segment ``[B, D, *spatial]`` and ``[B, *spatial]``; as :func:`embedseg_ops.postprocess`."""
+    distance = distance if distance.dtype == torch.float64 else distance.float()
     background = None if background_threshold is None else distance <= background_threshold
     smooth = distance
     if seed_smoothing > 0:
-        smooth = torch.stack(
-            [torch.from_numpy(ndimage.gaussian_filter(image.numpy(), seed_smoothing)) for image in distance]
-        )
+        sigmas = (0, *[seed_smoothing] * (distance.ndim - 1))
+        smooth = torch.from_numpy(ndimage.gaussian_filter(distance.numpy(), sigmas))
     seeds = connected_components(smooth > seed_threshold)
     if max_objects is not None:
         seeds = torch.where(seeds > max_objects, 0, seeds)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from embedseg_ops.ops.direction_sums import direction_sums
-from embedseg_ops.ops.smoothing import gaussian
+from embedseg_ops.ops.smoothing import gaussian, widened
 from embedseg_ops.predict.blocks.grid import within
 from embedseg_ops.predict.blocks.job import Job, compact
 from embedseg_ops.predict.blocks.options import margin
@@ -19,7 +19,7 @@ def find_seeds(job: Job, block: int) -> None:
     background's if the seed does not grow), and the labels on the core's faces.
     """
     core, window = job.grid.box(block), job.grid.box(block, margin(job.options))
-    around = job.maps.distance(window)[None]
+    around = widened(job.maps.distance(window))[None]
     smooth = gaussian(around, job.options["seed_smoothing"]) if job.options["seed_smoothing"] > 0 else around
     own = (slice(None), *within(core, window))
     seeds = torch.ops.embedseg_ops.connected_components((smooth[own] > job.options["seed_threshold"]).contiguous())

@@ -3,14 +3,12 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from embedseg_ops.data.ome_labels import CHUNK, label_metadata
 from embedseg_ops.predict.blocks.arrays import Stored, import_zarr
-from embedseg_ops.version import __version__
 
-CHUNK = {2: 512, 3: 128}
 SMALLEST = 1024  # no level of a pyramid is made of one whose plane is no larger
 DTYPE = "uint32"
 
@@ -54,24 +52,4 @@ def make_zarr(path: Path, shape: Sequence[int], core: Sequence[int], levels: int
             str(level), shape=[-(-size // by) for size, by in zip(shape, shrink, strict=True)], dtype=DTYPE,
             chunks=chunk, shards=shard, dimension_names=list("zyx"[-len(shape) :]), overwrite=True,
         )  # fmt: skip
-    group.attrs["ome"] = metadata(len(shape), levels)  # last: a group with it is whole
-
-
-def metadata(dims: int, levels: int) -> dict[str, Any]:
-    """Return what OME-Zarr 0.5 says of a label image."""
-    axes = [{"name": name, "type": "space"} for name in "zyx"[-dims:]]
-    datasets = [
-        {
-            "path": str(level),
-            "coordinateTransformations": [
-                {"type": "scale", "scale": [1.0] * (dims - 2) + [float(1 << level)] * 2},
-            ],
-        }
-        for level in range(levels)
-    ]
-    return {
-        "version": "0.5",
-        "multiscales": [{"name": "labels", "axes": axes, "datasets": datasets, "type": "nearest"}],
-        "image-label": {},
-        "creator": f"embedseg-ops {__version__}",
-    }
+    group.attrs["ome"] = label_metadata(len(shape), levels)  # last: a group with it is whole

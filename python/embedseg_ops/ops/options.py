@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypedDict, TypeVar
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-#: Names until 0.1, which model files hold; three kinds of distance stood in one signature. They go in 0.3.
+#: Names from before, which model files hold: three kinds of distance stood in one signature. They work for one release.
 OLD_NAMES = {"max_distance": "max_cosine_distance", "boundary_distance": "min_depth_pixels"}
 
 
@@ -24,9 +24,6 @@ class PostprocessOptions(TypedDict, total=False):
     min_depth_pixels: float
     max_objects: int | None
 
-
-#: The paper's postprocessing: the function's own defaults.
-PAPER: PostprocessOptions = {}
 
 #: Chosen for nuclei, on images held out. What each option does stands in docs/method.md.
 TUNED: PostprocessOptions = {

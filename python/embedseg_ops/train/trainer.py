@@ -39,7 +39,7 @@ class Trainer:
 
     Args:
         out: the folder.
-        settings: describes the network and its use; see `embedseg_ops.model.files.Settings`.
+        settings: describes the network and its use; see `embedseg_ops.model.settings.Settings`.
         train: samples to train on.
         validation: samples to measure on; none: the last network is the best.
         options: how to train.

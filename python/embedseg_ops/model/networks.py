@@ -14,8 +14,22 @@ __all__ = [
     "convolutions",
 ]
 
-CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
+
+class Conv3d(nn.Conv3d):
+    """Torch's, but of one or two planes in float32 on the CPU: in bfloat16 these get random gradients (torch 2.13)."""
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """Return the convolved volume ``[B, filters, *spatial]`` of ``[B, channels, *spatial]``."""
+        if volume.device.type == "cpu" and torch.is_autocast_enabled("cpu") and volume.shape[2] <= 2:
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(volume.float())
+        return super().forward(volume)
+
+
+CONVOLUTIONS = {2: nn.Conv2d, 3: Conv3d}
 NORMS = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+#: of weights and images in which CPUs convolve fastest, volumes in bfloat16 five times faster than otherwise
+LAYOUTS = {2: torch.channels_last, 3: torch.channels_last_3d}
 POOLS = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 

@@ -11,6 +11,7 @@ from embedseg_ops.command.config import configuration
 from embedseg_ops.command.options import add_options, make, or_none
 from embedseg_ops.command.outputs import check_outputs, is_ours
 from embedseg_ops.data.samples import Sample, load_folder
+from embedseg_ops.data.scale import common_spacing
 from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.model.files import load_model, shipped_model
 from embedseg_ops.model.settings import ARCHITECTURE, Settings
@@ -70,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
     samples, validation = load_training_data(
         options.data, given["spatial_dims"], given["channels"], options.hold_out, first, options.channel
     )
+    given["spacing"] = given["spacing"] or spacing_of(samples)
     settings = make(Settings, {**given, "channels": len(samples[0].image)})
     chosen = make(Options, given)
     trainer = Trainer(options.out, settings, samples, validation, chosen, options.device, progress=True, init=init)
@@ -84,6 +86,11 @@ def run(options: argparse.Namespace) -> int:
     if first:
         print(f"models in {options.out}: best.safetensors, last.safetensors", file=sys.stderr)
     return 0
+
+
+def spacing_of(samples: list[Sample]) -> tuple[float, ...] | None:
+    """Return the spacing that the files of volumes tell; images have pixels as long as wide."""
+    return common_spacing(sample.pixel_size for sample in samples if sample.labels.ndim == 3)
 
 
 def check(out: Path, init: str | None, overwrite: bool) -> None:

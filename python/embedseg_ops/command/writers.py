@@ -42,8 +42,7 @@ class Result(NamedTuple):
 
     def pixel_size(self, axes: str) -> tuple[float, ...] | None:
         """Return the pixel's sides along these axes, in µm, if the file tells all of them."""
-        sizes = self.image.pixel_size
-        return tuple(sizes[axis] for axis in axes) if all(axis in sizes for axis in axes) else None
+        return self.image.size_of(axes)
 
 
 class Writer(NamedTuple):

@@ -14,9 +14,9 @@ class Augmentation:
 
     Args:
         flip: mirror each axis with probability ½.
-        turn: turn by a random multiple of 90° in the plane of the last two axes.
+        turn: turn by a random multiple of 90° in the plane of the last two axes, if their pixels are equally long.
         scale: largest factor of zooming in or out, as a logarithm: 0.3 is a factor between 0.74 and 1.35.
-        elastic: standard deviation of the elastic displacement, in pixels.
+        elastic: standard deviation of the elastic displacement, in pixels (of the finest axis, as all lengths here).
         elastic_grid: distance between its control points, in pixels.
         probability: of scaling, of the elastic displacement and of blurring, each on its own.
         contrast: standard deviation of the logarithms of the gain and of the gamma.
@@ -52,7 +52,7 @@ class Random:
 
 def random_crop(
     image: Tensor, labels: Tensor, crop: tuple[int, ...], random: Random, augmentation: Augmentation | None,
-    zoom: float = 1.0,
+    zoom: float = 1.0, spacing: tuple[float, ...] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Cut one random crop out of an image and its labels.
 
@@ -63,19 +63,21 @@ def random_crop(
         random: where the randomness comes from.
         augmentation: None: an untouched crop.
         zoom: the image is enlarged by this factor first.
+        spacing: length of a pixel along each axis, the shortest 1; None: 1 everywhere.
 
     Returns:
         image float32 ``[C, *crop]`` (interpolated linearly), labels int32 ``[*crop]`` (nearest), and a bool mask
         ``[*crop]`` of what lies inside the image: beyond its border the crop shows its mirror image.
     """
-    points = sampling_points(labels.shape, crop, random, augmentation, zoom)  # [*crop, S], in pixels
+    spacing = spacing or (1.0,) * len(crop)
+    points = sampling_points(labels.shape, crop, random, augmentation, zoom, spacing)  # [*crop, S], in pixels
     sizes = torch.tensor(labels.shape, dtype=torch.float32)
     grid = ((2 * points + 1) / sizes - 1).flip(-1)[None]  # in the units and the order of grid_sample
     sampled = F.grid_sample(image[None], grid, "bilinear", "reflection", align_corners=False)[0]
     nearest = sample_nearest(labels, grid)
     inside = ((points > -0.5) & (points < sizes - 0.5)).all(-1)
     if augmentation is not None:
-        sampled = change_intensity(sampled, random, augmentation)
+        sampled = change_intensity(sampled, random, augmentation, spacing)
     return sampled, nearest, inside
 
 
@@ -90,16 +92,17 @@ def sample_nearest(labels: Tensor, grid: Tensor) -> Tensor:
 
 
 def sampling_points(
-    shape: tuple[int, ...], crop: tuple[int, ...], random: Random, augmentation: Augmentation | None, zoom: float = 1.0
-) -> Tensor:
+    shape: tuple[int, ...], crop: tuple[int, ...], random: Random, augmentation: Augmentation | None, zoom: float,
+    spacing: tuple[float, ...],
+) -> Tensor:  # fmt: skip
     """Return where in the image each pixel of the crop lies: float32 ``[*crop, S]``, in pixels."""
     axes = [torch.arange(size, dtype=torch.float32) - (size - 1) / 2 for size in crop]
     points = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
     matrix = np.eye(len(crop))
     if augmentation is not None:
         if augmentation.elastic and random.chance(augmentation.probability):
-            points = points + elastic_displacement(crop, random, augmentation)
-        matrix = random_matrix(len(crop), random, augmentation)
+            points = points + elastic_displacement(crop, random, augmentation, spacing)
+        matrix = random_matrix(spacing, random, augmentation)
     matrix = matrix / zoom
     reach = np.abs(matrix) @ np.array(crop)  # how far the crop goes in the image
     slack = np.array(shape) - reach
@@ -108,45 +111,49 @@ def sampling_points(
     return points @ torch.tensor(matrix.T, dtype=torch.float32) + torch.tensor(centre, dtype=torch.float32)
 
 
-def random_matrix(dims: int, random: Random, augmentation: Augmentation) -> np.ndarray:
+def random_matrix(spacing: tuple[float, ...], random: Random, augmentation: Augmentation) -> np.ndarray:
     """Return the matrix ``[S, S]`` of a random flip, 90° turn and zoom."""
-    matrix = np.eye(dims)
+    matrix = np.eye(len(spacing))
     if augmentation.flip:
-        matrix *= random.state.choice([-1.0, 1.0], dims)
-    if augmentation.turn and random.chance(0.5):
+        matrix *= random.state.choice([-1.0, 1.0], len(spacing))
+    if augmentation.turn and spacing[-2] == spacing[-1] and random.chance(0.5):
         matrix[[-2, -1]] = matrix[[-1, -2]]
     if augmentation.scale and random.chance(augmentation.probability):
         matrix *= np.exp(random.state.uniform(-augmentation.scale, augmentation.scale))
     return matrix
 
 
-def elastic_displacement(crop: tuple[int, ...], random: Random, augmentation: Augmentation) -> Tensor:
-    """Return smooth random displacements ``[*crop, S]``, in pixels."""
-    coarse = [max(2, round(size / augmentation.elastic_grid) + 1) for size in crop]
+def elastic_displacement(
+    crop: tuple[int, ...], random: Random, augmentation: Augmentation, spacing: tuple[float, ...]
+) -> Tensor:
+    """Return smooth random displacements ``[*crop, S]``, in pixels of each axis."""
+    lengths = [size * step for size, step in zip(crop, spacing, strict=True)]
+    coarse = [max(2, round(length / augmentation.elastic_grid) + 1) for length in lengths]
     control = random.normal(1, len(crop), *coarse) * augmentation.elastic
     mode = "bicubic" if len(crop) == 2 else "trilinear"
-    return F.interpolate(control, crop, mode=mode, align_corners=True)[0].movedim(0, -1)
+    displacement = F.interpolate(control, crop, mode=mode, align_corners=True)[0].movedim(0, -1)
+    return displacement / torch.tensor(spacing, dtype=torch.float32)
 
 
-def change_intensity(image: Tensor, random: Random, augmentation: Augmentation) -> Tensor:
+def change_intensity(image: Tensor, random: Random, augmentation: Augmentation, spacing: tuple[float, ...]) -> Tensor:
     """Return the normalised image ``[C, *spatial]`` with another contrast and gamma, blurred, and with noise on it."""
     if augmentation.contrast:
         gain, gamma = torch.exp(random.normal(2, *image.shape[:1]) * augmentation.contrast)
         columns = (-1, *[1] * (image.ndim - 1))
         image = gain.view(columns) * image.clamp(min=0) ** gamma.view(columns) + image.clamp(max=0)
     if augmentation.blur and random.chance(augmentation.probability / 2):
-        image = gaussian_blur(image, random.state.uniform(0.1, augmentation.blur))
+        image = gaussian_blur(image, random.state.uniform(0.1, augmentation.blur), spacing)
     if augmentation.noise:
         image = image + random.normal(*image.shape) * random.state.uniform(0, augmentation.noise)
     return image
 
 
-def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
-    """Return the image ``[C, *spatial]`` convolved with a Gaussian of `sigma` pixels along every spatial axis."""
-    radius = max(1, round(3 * sigma))
-    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
-    kernel = torch.softmax(-0.5 * (offsets / sigma) ** 2, 0)
-    for axis in range(1, image.ndim):
+def gaussian_blur(image: Tensor, sigma: float, spacing: tuple[float, ...]) -> Tensor:
+    """Return the image ``[C, *spatial]`` convolved with a Gaussian whose σ has the unit of `spacing`."""
+    for axis, step in enumerate(spacing, 1):
+        radius = max(1, round(3 * sigma / step))
+        offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
+        kernel = torch.softmax(-0.5 * (offsets * step / sigma) ** 2, 0)
         lines = image.movedim(axis, -1)
         padded = F.pad(lines.reshape(-1, 1, lines.shape[-1]), (radius, radius), mode="replicate")
         image = F.conv1d(padded, kernel.view(1, 1, -1)).view(lines.shape).movedim(-1, axis)

@@ -11,6 +11,15 @@ from embedseg_ops.data.samples import Sample
 from embedseg_ops.data.scale import enlargement, median_diameter
 
 
+def crop_shape(side: int, spatial_dims: int, spacing: tuple[float, ...] | None, divisor: int = 8) -> tuple[int, ...]:
+    """Return the size of a crop as long along every axis: `side` pixels along the finest.
+
+    Along coarser axes that is the multiple of `divisor`, of which the network makes any size, that comes closest.
+    """
+    steps = spacing or (1.0,) * spatial_dims
+    return tuple(side if step == 1 else max(1, round(side / step / divisor)) * divisor for step in steps)
+
+
 class CropDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """Item t is the t-th training crop: image ``[C, *crop]``, labels ``[*crop]`` and what lies inside the image.
 
@@ -25,18 +34,20 @@ class CropDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         augmentation: None: plain crops.
         length: number of items.
         diameter: images whose objects have a smaller median diameter, in pixels, are enlarged to it; None: as they are.
+        spacing: length of a pixel along each axis, the shortest 1; None: 1 everywhere.
     """
 
     def __init__(
         self, samples: list[Sample], crop: tuple[int, ...], seed: int = 0,
         augmentation: Augmentation | None = None, length: int = 1 << 31,
-        diameter: float | None = None,
+        diameter: float | None = None, spacing: tuple[float, ...] | None = None,
     ):  # fmt: skip
         self.samples = samples
         self.crop = crop
         self.seed = seed
         self.augmentation = augmentation
         self.length = length
+        self.spacing = spacing
         self.zooms = [
             1.0 if diameter is None else enlargement(median_diameter(sample.labels), diameter) for sample in samples
         ]
@@ -54,4 +65,6 @@ class CropDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         order = Random(self.seed, 0, epoch).state.permutation(self.epoch)
         number = order[place]
         sample, random = self.samples[number], Random(self.seed, 1, item)
-        return random_crop(sample.image, sample.labels, self.crop, random, self.augmentation, self.zooms[number])
+        return random_crop(
+            sample.image, sample.labels, self.crop, random, self.augmentation, self.zooms[number], self.spacing
+        )

@@ -34,6 +34,10 @@ class ImageFile:
     channel_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def size_of(self, axes: str) -> tuple[float, ...] | None:
+        """Return µm of a pixel along these axes; None if the file does not say all of them."""
+        return tuple(self.pixel_size[axis] for axis in axes) if set(axes) <= set(self.pixel_size) else None
+
 
 def open_image(
     path: str | Path, spatial_dims: int = 2, *, channels: int | None = None, channel: int | str | None = None,
@@ -77,6 +81,11 @@ def read(path: str | Path, spatial_dims: int = 2, **choice: Any) -> ImageFile:
 def read_image(path: str | Path, spatial_dims: int = 2, **choice: Any) -> np.ndarray:
     """Return the pixels of `read` as ``[C, *spatial]``; what had to be guessed is a `DataWarning`."""
     image = read(path, spatial_dims, **choice)
-    for note in image.notes:
-        warnings.warn(f"{path}: {note}", DataWarning, stacklevel=2)
+    warn_of_notes(image)
     return np.asarray(image.pixels)
+
+
+def warn_of_notes(image: ImageFile) -> None:
+    """Tell the caller's caller what had to be guessed, as a `DataWarning`."""
+    for note in image.notes:
+        warnings.warn(f"{image.path}: {note}", DataWarning, stacklevel=3)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from embedseg_ops.data.errors import DataError, DataWarning
 from embedseg_ops.data.folders import Source, find_sources
-from embedseg_ops.data.images import read_image
+from embedseg_ops.data.images import read, warn_of_notes
 from embedseg_ops.data.labels import read_source_labels
 
 
@@ -26,11 +26,13 @@ class Sample:
         name: the image's path.
         image: float32 ``[C, *spatial]``, normalised.
         labels: int32 ``[*spatial]``.
+        pixel_size: µm of a pixel along each spatial axis, where the file says all of them.
     """
 
     name: str
     image: Tensor
     labels: Tensor
+    pixel_size: tuple[float, ...] | None = None
 
 
 def normalize(image: np.ndarray, percentiles: tuple[float, float] = (1.0, 99.8)) -> Tensor:
@@ -65,11 +67,14 @@ def load_sample(
     Raises:
         DataError: naming the file and what is wrong with it.
     """
-    image = read_image(source.image, spatial_dims, channels=channels, **choice)
+    file = read(source.image, spatial_dims, channels=channels, **choice)
+    warn_of_notes(file)
+    image = np.asarray(file.pixels)
     if not np.isfinite(image).all():
         raise DataError(f"{source.image}: holds values that are not finite")
     labels = read_source_labels(source, image.shape[1:])
-    return Sample(str(source.image), normalize(image, percentiles), torch.from_numpy(labels))
+    size = file.size_of("ZYX"[-spatial_dims:])
+    return Sample(str(source.image), normalize(image, percentiles), torch.from_numpy(labels), size)
 
 
 def load_folder(

@@ -1,12 +1,15 @@
-"""The size of objects, and how far an image is enlarged so that they come to a wanted one."""
+"""The size of objects and of pixels, and how far an image is enlarged so that objects come to a wanted size."""
 
 import math
+from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 #: No image is enlarged more than this: beyond it, there is little to see, and the cost grows with its square.
 LARGEST = 2.5
+EQUAL = 1.02  # pixels whose lengths differ less are equally long
 
 
 def median_diameter(labels: Tensor) -> float | None:
@@ -30,3 +33,23 @@ def enlargement(found: float | None, wanted: float | None) -> float:
         wanted: diameter that a model expects; None: any, which is 1.
     """
     return 1.0 if found is None or wanted is None else min(max(wanted / found, 1.0), LARGEST)
+
+
+def relative(lengths: Sequence[float]) -> tuple[float, ...]:
+    """Return lengths as multiples of the shortest."""
+    return tuple(length / min(lengths) for length in lengths)
+
+
+def common_spacing(sizes: Iterable[tuple[float, ...] | None]) -> tuple[float, ...] | None:
+    """Return the median over images of their pixels' lengths along each axis, as multiples of the shortest.
+
+    Args:
+        sizes: of a pixel of each image along each axis; None: unknown, which does not count.
+
+    Returns:
+        None where no size is known, or where pixels are as long along every axis, up to 2 %.
+    """
+    known = np.array([relative(size) for size in sizes if size is not None])
+    if len(known) == 0 or known.max() < EQUAL:
+        return None
+    return relative([round(float(length), 2) for length in np.median(known, 0)])

@@ -5,7 +5,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from embedseg_ops.data.scale import relative
 from embedseg_ops.model.networks import EmbeddingModel, build_model
+from embedseg_ops.ops.numbers import check_spacing
 from embedseg_ops.ops.options import TUNED, PostprocessOptions, current_names
 
 ARCHITECTURE = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm", "foreground",
@@ -28,6 +30,9 @@ class Settings:
         residual: number of residual blocks at each level of the U-Net below full resolution.
         diameter: median diameter of the objects, in pixels, that the network expects: images with smaller ones are
             enlarged, up to 2.5 times, in training and in prediction; None: every image stays as it is.
+        spacing: length of a pixel along each axis, in any unit, kept as multiples of the shortest: training measures
+            distances, crops and augments so that an object looks alike from every side, and turns only between axes
+            of equal pixels; None: 1 everywhere. Lengths in pixels mean those of the finest axis then.
         percentiles: what becomes 0 and 1 in a normalised image, in percent of each channel's values.
         postprocess: keyword arguments of `embedseg_ops.postprocess`, where they differ from its defaults, which are
             the paper's: ``{}`` is the paper's postprocessing.
@@ -46,11 +51,17 @@ class Settings:
     foreground: bool = False
     residual: int = 0
     diameter: float | None = None
+    spacing: tuple[float, ...] | None = None
     percentiles: tuple[float, float] = (1.0, 99.8)
     postprocess: PostprocessOptions = field(default_factory=TUNED.copy)
     provenance: str = ""
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Bring the spacing to its form; raise a TypeError or ValueError if it has none."""
+        if self.spacing is not None:
+            object.__setattr__(self, "spacing", relative(check_spacing(self.spacing, self.spatial_dims)))
 
     def build(self) -> EmbeddingModel:
         """Return the network that these settings describe, randomly initialised."""

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from embedseg_ops.data.crops import CropDataset
+from embedseg_ops.data.crops import CropDataset, crop_shape
 from embedseg_ops.data.samples import Sample
 from embedseg_ops.evaluate.metrics import average_precision
 from embedseg_ops.model.devices import choose_device, has_bf16
 from embedseg_ops.model.files import save_model, start_from
-from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.networks import LAYOUTS, EmbeddingModel
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.scale import predict_scaled
@@ -71,13 +71,12 @@ class Trainer:
         if options.batch % self.group.size:
             raise ValueError(f"batch {options.batch} cannot be divided among {self.group.size} processes")
         self.out.mkdir(parents=True, exist_ok=True)
-        crop = (options.crop,) * settings.spatial_dims
+        crop = crop_shape(options.crop, settings.spatial_dims, settings.spacing)
         self.crops = CropDataset(train, crop, options.seed, options.augmentation, options.steps * options.batch,
-                                 settings.diameter)  # fmt: skip
+                                 settings.diameter, settings.spacing)  # fmt: skip
         torch.manual_seed(options.seed)
-        layout = torch.channels_last if settings.spatial_dims == 2 else torch.contiguous_format
         self.model = (model or settings.build()).to(self.device)
-        self.model.to(memory_format=layout)  # type: ignore[call-overload]
+        self.model.to(memory_format=LAYOUTS[settings.spatial_dims])  # type: ignore[call-overload]
         if init is not None:
             start_from(self.model, init)
         if self.group.size > 1:
@@ -170,7 +169,7 @@ class Trainer:
     def loss(self, image: Tensor, labels: Tensor, inside: Tensor) -> TrainingLoss:
         """Return the losses of a batch of crops."""
         options = self.options
-        targets = make_targets(labels, inside, options.distance)
+        targets = make_targets(labels, inside, options.distance, self.settings.spacing)
         with self.autocast():
             embedding, distance, *foreground = self.network(image)
         return training_loss(

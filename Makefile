@@ -21,7 +21,7 @@ $(RUN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(RUN)/pip install --quiet --upgrade pip
 	$(RUN)/pip install --quiet "$(TORCH)"
-	$(RUN)/pip install --quiet scikit-build-core pybind11 cmake ninja numpy scipy scikit-image
+	$(RUN)/pip install --quiet scikit-build-core cmake ninja numpy scipy scikit-image
 
 install: $(RUN)/python
 	$(RUN)/pip install --quiet --no-build-isolation .
@@ -37,11 +37,11 @@ lint: $(RUN)/python
 	$(RUN)/pip install --quiet "ruff==0.17.6" "clang-format==23.1.5" "mypy>=1.18"
 	$(RUN)/ruff check . && $(RUN)/ruff format --check .
 	$(RUN)/mypy
-	$(RUN)/clang-format --dry-run --Werror $$(git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'tests/*.h' 'tests/*.cpp')
+	$(RUN)/clang-format --dry-run --Werror $$(git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'tests/*.h' 'tests/*.cpp' 'examples/*.cpp')
 
 format: $(RUN)/python
 	$(RUN)/ruff check --fix . ; $(RUN)/ruff format .
-	$(RUN)/clang-format -i $$(git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'tests/*.h' 'tests/*.cpp')
+	$(RUN)/clang-format -i $$(git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'tests/*.h' 'tests/*.cpp' 'examples/*.cpp')
 
 bench: install
 	$(RUN)/python -m benchmarks

@@ -28,4 +28,6 @@ STABLE_TORCH_LIBRARY(embedseg_ops, m) {
   m.def("remove_small(Tensor labels, int min_size, int? largest=None) -> Tensor");
   m.def("smooth(Tensor images, float sigma) -> Tensor");
   m.def("trim(Tensor labels, Tensor distance, float depth, int? largest=None) -> Tensor");
+  // What it was built with; cuda_stream: whether the torch at hand can run CUDA.
+  m.def("build_info() -> (str torch, str simd, str? cuda, int cuda_runtime, bool cuda_stream)");
 }

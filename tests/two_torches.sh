@@ -8,7 +8,7 @@ shift
 for torch in "$@"; do
   [ -d "$work/$torch" ] || "$python" -m venv "$work/$torch"
   bin=$work/$torch/bin
-  "$bin/pip" install --quiet "torch==$torch" scikit-build-core pybind11 cmake ninja numpy scipy scikit-image pytest \
+  "$bin/pip" install --quiet "torch==$torch" scikit-build-core cmake ninja numpy scipy scikit-image pytest \
     hypothesis expecttest safetensors tifffile tqdm
   "$bin/pip" wheel --quiet --no-build-isolation --no-deps -w "$work/wheel-$torch" "$here"
 done

@@ -1,4 +1,4 @@
-# Adds csrc/cuda/*.cu to _C when nvcc is there; says loudly when it is not.
+# Adds csrc/cuda/*.cu to embedseg_ops when nvcc is there; says loudly when it is not.
 set(cuda_found OFF)
 if(NOT EMBEDSEG_CUDA STREQUAL OFF)
   include(CheckLanguage)
@@ -22,17 +22,18 @@ endif()
 
 if(cuda_found)
   enable_language(CUDA)
-  set_target_properties(_C PROPERTIES CUDA_ARCHITECTURES "${cuda_architectures}"
+  set_target_properties(embedseg_ops PROPERTIES CUDA_ARCHITECTURES "${cuda_architectures}"
     CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static)
   file(GLOB cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/cuda/*.cu)
   file(GLOB cuda_kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/cuda/*_kernel.cu)
   list(REMOVE_ITEM cuda_sources ${cuda_kernels})
   embedseg_variants(compiled_cuda_kernels "${embedseg_storage_types}" ${cuda_kernels})
-  target_sources(_C PRIVATE ${cuda_sources} ${compiled_cuda_kernels})
-  target_compile_definitions(_C PRIVATE EMBEDSEG_WITH_CUDA EMBEDSEG_CUDA_VERSION="${CMAKE_CUDA_COMPILER_VERSION}")
-  target_compile_options(_C PRIVATE
+  target_sources(embedseg_ops PRIVATE ${cuda_sources} ${compiled_cuda_kernels})
+  set_source_files_properties(csrc/build_info.cpp PROPERTIES COMPILE_DEFINITIONS
+    EMBEDSEG_CUDA_VERSION="${CMAKE_CUDA_COMPILER_VERSION}")
+  target_compile_options(embedseg_ops PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Werror -Werror=all-warnings --expt-relaxed-constexpr>)
-  target_include_directories(_C SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+  target_include_directories(embedseg_ops SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 elseif(EMBEDSEG_CUDA STREQUAL ON)
   message(FATAL_ERROR "EMBEDSEG_CUDA=ON, but no nvcc was found: put it on the PATH or set CUDACXX")
 elseif(EMBEDSEG_CUDA STREQUAL AUTO)

@@ -6,7 +6,7 @@ Importing the package loads the operators; everything else is loaded when it is 
 import importlib
 from typing import TYPE_CHECKING
 
-from embedseg_ops.library import build_info
+from embedseg_ops.library import build_info, cmake_prefix_path
 from embedseg_ops.ops.connected_components import connected_components
 from embedseg_ops.ops.direction_sums import direction_sums
 from embedseg_ops.ops.distance_map import distance_map
@@ -43,6 +43,7 @@ _LAZY = {
 __all__ = [
     "EmbeddingLoss",
     "build_info",
+    "cmake_prefix_path",
     "connected_components",
     "direction_sums",
     "distance_map",

@@ -1,6 +1,7 @@
 """The house: what may import what, and what the package shows."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +72,14 @@ def test_importing_the_package_loads_the_operators_and_little_else():
 def test_the_compiled_library_knows_no_python():
     content = library_path().read_bytes()
     assert not any(name in content for name in (b"PyInit", b"PyObject", b"pybind11"))
+
+
+def test_the_recipe_for_conda_asks_for_what_the_package_needs():
+    root = Path(__file__).parent.parent
+    project = re.search(r"^dependencies = \[(.*?)^\]", (root / "pyproject.toml").read_text(), re.S | re.M)[1]
+    needs = re.findall(r'"([\w-]+)>=([\d.]+)', project)
+    recipe = (root / "third_party/conda-forge/recipe.yaml").read_text()
+    run = re.search(r"^  run:\n(.*?)^\w", recipe, re.S | re.M)[1]
+    renamed = {"pytorch": "torch"}
+    assert [(renamed.get(name, name), least) for name, least in re.findall(r"- ([\w-]+) >=([\d.]+)", run)] == needs
+    assert f'version: "{embedseg_ops.__version__}"' in recipe

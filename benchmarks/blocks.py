@@ -27,6 +27,7 @@ from embedseg_ops.predict.blocks import passes
 from embedseg_ops.predict.blocks import segment_blocks as segmenting
 from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.network import predict_network
+from embedseg_ops.predict.prepare import prepare
 
 
 def mosaic(data: Path, side: int, tile: int = 250) -> np.ndarray:
@@ -50,12 +51,12 @@ def whole(folder: Path) -> dict[str, Any]:
     network, settings = load_model(shipped_model())
     image = np.load(folder / "image.npy")
     start = time.perf_counter()
-    embedding, distance = predict_network(normalize(image[None], settings.percentiles), network)
+    embedding, distance = predict_network(normalize(image[None], settings.percentiles), prepare(network))
     middle = time.perf_counter()
     labels = postprocess(embedding, distance, **settings.postprocess)[0].numpy()
     end = time.perf_counter()
     peak = peak_memory()
-    for name, array in (("embedding", embedding[0]), ("distance", distance[0]), ("expected", labels)):
+    for name, array in (("embedding", embedding[0].contiguous()), ("distance", distance[0]), ("expected", labels)):
         np.save(folder / f"{name}.npy", np.asarray(array))
     return {"network": middle - start, "postprocess": end - middle, "all": end - start, "memory": peak}
 

@@ -60,21 +60,41 @@ def test_equals_segment(shape, tile, overlap, dtype):
     np.testing.assert_array_equal(out, expected)
 
 
+@pytest.mark.parametrize(("shape", "tile", "overlap"), [((61, 90), 40, 16), ((20, 26, 30), 16, 8), ((30, 20), 64, 16)])
+def test_equals_segment_in_bfloat16(shape, tile, overlap):
+    model, image = small_model(len(shape)), image_of(shape)
+    how = {"tile": tile, "overlap": overlap, "precision": "bfloat16"}
+    out = np.zeros(shape, np.uint32)
+    segment_blocks(image, out, model, block=16, halo=4, progress=False, **how)
+    np.testing.assert_array_equal(out, segment(image, model, **how))
+    assert (out != segment(image, model, tile=tile, overlap=overlap)).any()  # it was another precision
+
+
+def test_a_run_keeps_to_its_precision(tmp_path):
+    out = tmp_path / "labels.npy"
+    segment_blocks(image_of((20, 20)), out, small_model(), block=16, progress=False)
+    with pytest.raises(ValueError, match="precision was float32 and is bfloat16"):
+        segment_blocks(image_of((20, 20)), out, small_model(), block=16, precision="bfloat16", progress=False)
+    with pytest.raises(ValueError, match='precision must be "float32" or "bfloat16" with a client'):
+        segment_blocks(image_of((20, 20)), out, small_model(), precision="auto", client=object(), progress=False)
+
+
 @settings(max_examples=30)
 @given(st.integers(1, 70), st.integers(1, 50), st.integers(8, 40), st.integers(0, 30), st.integers(0, 99))
 def test_tiles_are_blended_as_in_one_piece(tmp_path_factory, height, width, tile, overlap, seed):
     overlap = min(overlap, tile - 8)
     maps = TileMaps(tmp_path_factory.mktemp("tiles"), TileGrid.over((height, width), tile, overlap, 8), 2)
     random = np.random.default_rng(seed)
-    whole = torch.zeros(3, height, width)
+    embedding, distance = torch.zeros(2, height, width), torch.zeros(height, width)
     for number, (inside, weights) in enumerate(tiles((height, width), tile, overlap, 8)):
-        outputs = random.random((3, *weights.shape), np.float32)
-        whole[(slice(None), *inside)] += torch.from_numpy(outputs) * weights
-        maps.write(number, outputs)
+        outputs = torch.from_numpy(random.random((3, *weights.shape), np.float32))
+        embedding[(slice(None), *inside)] += outputs[:2] * weights
+        distance[inside] += outputs[2] * weights
+        maps.write(number, outputs[:2], outputs[2])
     top, left = random.integers(0, height), random.integers(0, width)
     window = (slice(top, random.integers(top, height) + 1), slice(left, random.integers(left, width) + 1))
-    assert torch.equal(maps.embedding(window), whole[(slice(2), *window)])
-    assert torch.equal(maps.distance(window), whole[(2, *window)])
+    assert torch.equal(maps.embedding(window), embedding[(slice(None), *window)])
+    assert torch.equal(maps.distance(window), distance[window])
 
 
 @given(

@@ -273,11 +273,12 @@ def test_options_of_the_postprocessing_reach_it(predict, scans, tmp_path, monkey
         return np.zeros(image.shape[1:], np.int32)
 
     monkeypatch.setattr(command, "segment", note)
-    given = "--threshold 0.25 --min-size 7 --background-threshold none --max-objects 9 --tile 64"
+    given = "--threshold 0.25 --min-size 7 --background-threshold none --max-objects 9 --tile 64 --precision auto"
     assert predict(scans / "a.tif", "--out", tmp_path / "out", *given.split())[0] == 0
     own = load_model(model)[1].postprocess
     expected = {"seed_threshold": 0.25, "min_object_size": 7, "background_threshold": None, "max_objects": 9}
-    assert seen == [({**own, **expected}, {"diameter": None, "tile": 64, "overlap": None, "progress": True})]
+    network = {"diameter": None, "tile": 64, "overlap": None, "precision": "auto"}
+    assert seen == [({**own, **expected}, {**network, "progress": True})]
 
 
 def test_every_kind_of_output_is_written(predict, scans, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from benchmarks.rows import (
     mean_embedding,
     metrics,
     neighbor_pairs,
+    network,
     postprocess,
     prediction,
     training_step,
@@ -14,5 +15,5 @@ from benchmarks.rows import (
 
 MODULES = [
     mean_embedding, embedding_loss, postprocess, neighbor_pairs, distance_map, connected_components, metrics,
-    training_step, prediction,
+    training_step, network, prediction,
 ]  # fmt: skip

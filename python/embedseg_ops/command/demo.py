@@ -25,6 +25,7 @@ from embedseg_ops.model.files import load_model, shipped_model
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.predict.prepare import prepare
 from embedseg_ops.predict.scale import predict_scaled
 
 HELP = "segment real nuclei with the model that comes with the package"
@@ -67,7 +68,7 @@ def demonstrate(image: Path, truth: Path, model: tuple[EmbeddingModel, Settings]
     """Segment an image file as :func:`embedseg_ops.segment` does, and keep what is on the way."""
     network, settings = model
     pixels = read_image(image, settings.spatial_dims, channels=settings.channels)
-    embedding, distance = predict_scaled(normalize(pixels, settings.percentiles), network, settings)
+    embedding, distance = predict_scaled(normalize(pixels, settings.percentiles), prepare(network), settings)
     labels = postprocess(embedding, distance, **settings.postprocess)[0]
     return Demonstration(pixels, read_labels(truth), embedding[0].numpy(), distance[0].numpy(), labels.numpy())
 

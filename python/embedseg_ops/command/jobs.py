@@ -16,7 +16,7 @@ from embedseg_ops.model.files import shipped_model
 from embedseg_ops.ops.options import PostprocessOptions
 
 CHOICE = ("channel", "z", "time", "series", "level", "axes")  # of what is read of a file
-OUTPUTS_DEPEND_ON = (*CHOICE, "diameter", "tile", "overlap", "gamma", "ids")
+OUTPUTS_DEPEND_ON = (*CHOICE, "diameter", "tile", "overlap", "precision", "gamma", "ids")
 
 
 class Job(NamedTuple):

@@ -5,7 +5,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from embedseg_ops.command import slides, values
 from embedseg_ops.command.batch import Batch
 from embedseg_ops.command.jobs import CHOICE, Job, plan
-from embedseg_ops.command.options import add_parameters, given_parameters
+from embedseg_ops.command.options import add_parameters, argument_help, given_parameters
 from embedseg_ops.command.speech import one_line, say
 from embedseg_ops.command.writers import WRITERS, Result
 from embedseg_ops.data.errors import DataError
@@ -28,10 +28,12 @@ from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.options import PostprocessOptions
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.memory import memory_free, memory_needed
+from embedseg_ops.predict.prepare import Precision
 from embedseg_ops.predict.segment import segment
 
 HELP = "segment images with a model"
 ALIASES = {"seed_threshold": "--threshold", "min_object_size": "--min-size"}
+PRECISION = argument_help(segment)["precision"]
 Model = tuple[EmbeddingModel, Settings]
 
 
@@ -73,6 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     network.add_argument("--tile", type=values.whole(1), help="largest side of a tile, in pixels")
     network.add_argument("--overlap", type=values.whole(0), help="of neighbouring tiles, in pixels")
+    network.add_argument(
+        "--precision", choices=get_args(Precision), default="float32",
+        help=f"{PRECISION} (default: %(default)s)",
+    )  # fmt: skip
     slides.add_arguments(parser.add_argument_group("images of any size"))
     group = parser.add_argument_group("postprocessing")
     add_parameters(group, postprocess, PostprocessOptions, "the model's own", ALIASES)
@@ -145,7 +151,7 @@ def segment_file(path: Path, model: Model, options: argparse.Namespace, progress
     planes = pixels.shape[: image.axes.index("C")]
     check_memory(path, memory_needed(pixels.shape[len(planes) :], settings, options.tile, options.diameter))
     labels = np.zeros(planes + pixels.shape[len(planes) + 1 :], np.int32)
-    how: dict[str, Any] = {"diameter": options.diameter, "tile": options.tile, "overlap": options.overlap}
+    how: dict[str, Any] = {name: getattr(options, name) for name in ("diameter", "tile", "overlap", "precision")}
     for place in np.ndindex(planes):
         labels[place] = segment(pixels[place], model, progress=progress, **how)
     return image, labels

@@ -84,7 +84,8 @@ def segment_slide(path: Path, out: Path, model: Model, options: argparse.Namespa
     with cluster(options) as client:
         summary = segment_blocks(
             path, out, model, diameter=options.diameter, tile=options.tile, overlap=options.overlap,
-            memory=options.memory, client=client, choice=chosen(options) if path.suffix != ".npy" else None,
+            precision=options.precision, memory=options.memory, client=client,
+            choice=chosen(options) if path.suffix != ".npy" else None,
         )  # fmt: skip
     return summary.objects
 

@@ -1,10 +1,12 @@
 """The network over an image of any size, tile by tile."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.predict.prepare import Network
 from embedseg_ops.predict.tiles import tiles
 
 # The largest side of a tile and the tiles' overlap, by the number of spatial axes
@@ -14,7 +16,7 @@ OVERLAPS = {2: 144, 3: 48}
 
 @torch.inference_mode()
 def predict_network(
-    image: Tensor, model: EmbeddingModel, tile: int | None = None, overlap: int | None = None, progress: bool = False
+    image: Tensor, model: Network, tile: int | None = None, overlap: int | None = None, progress: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Run the network over an image of any size, in tiles whose outputs are blended where they overlap.
 
@@ -31,20 +33,24 @@ def predict_network(
         progress: show a progress bar.
 
     Returns:
-        embedding float32 ``[1, D, *spatial]`` and distance map float32 ``[1, *spatial]``, on the CPU.
+        embedding float32 ``[1, D, *spatial]``, laid out as the network does, and distance map float32
+        ``[1, *spatial]``, on the CPU.
 
     Raises:
         ValueError: tiles that do not get ahead: `tile` must be above `overlap` by the network's divisor at least.
     """
     tile, overlap = tile_sizes(image.ndim - 1, model.divisor, tile, overlap)
-    embedding, distance = zeros(0), zeros(*image.shape[1:])
     pieces = list(tiles(image.shape[1:], tile, overlap, model.divisor))
+    whole: tuple[Tensor, ...] = ()
     for inside, weights in tqdm(pieces, desc="network", unit="tile", disable=not progress):
-        tile_embedding, tile_distance = predict_tile(image[(slice(None), *inside)], model)
-        if embedding.numel() == 0:
-            embedding = zeros(len(tile_embedding), *image.shape[1:])
-        embedding[(slice(None), *inside)] += tile_embedding * weights
-        distance[inside] += tile_distance * weights
+        outputs = predict_tile(image[(slice(None), *inside)], model)
+        if len(pieces) == 1:  # all its weights are 1
+            whole = outputs
+            continue
+        whole = whole or tuple(zeros_like(output, image.shape[1:]) for output in outputs)
+        for total, output in zip(whole, outputs, strict=True):
+            total[(..., *inside)] += output * weights
+    embedding, distance = whole
     return embedding[None], distance[None]
 
 
@@ -58,17 +64,19 @@ def tile_sizes(spatial_dims: int, divisor: int, tile: int | None, overlap: int |
 
 
 @torch.inference_mode()
-def predict_tile(image: Tensor, model: EmbeddingModel) -> tuple[Tensor, Tensor]:
+def predict_tile(image: Tensor, model: Network) -> tuple[Tensor, Tensor]:
     """Run the network over one tile, float32 ``[C, *tile]``, on the model's device.
 
     Returns:
         embedding float32 ``[D, *tile]`` and distance map float32 ``[*tile]``, on the CPU.
     """
     outputs = model(image[None].to(next(model.parameters()).device))
-    embedding, distance = (output[0].float().cpu() for output in outputs)
+    embedding, distance = (output[0].cpu().float() for output in outputs)
     return embedding, distance
 
 
-def zeros(*shape: int) -> Tensor:
-    """Return float32 zeros on the CPU, whatever torch's default dtype and device."""
-    return torch.zeros(shape, dtype=torch.float32, device="cpu")
+def zeros_like(tile: Tensor, spatial: Sequence[int]) -> Tensor:
+    """Return float32 zeros ``[…, *spatial]`` on the CPU, with axes that lie in memory as a tile's do."""
+    shape = [*tile.shape[: tile.ndim - len(spatial)], *spatial]
+    order = sorted(range(tile.ndim), key=tile.stride, reverse=True)
+    return torch.empty_permuted(shape, order, dtype=torch.float32, device="cpu").zero_()

@@ -5,10 +5,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from embedseg_ops.data.scale import enlargement, median_diameter
-from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.network import predict_network
+from embedseg_ops.predict.prepare import Network
 
 MODES = {2: "bilinear", 3: "trilinear"}
 SAME = 1.1  # a further enlargement below this is not worth another pass
@@ -16,7 +16,7 @@ PASSES = 3  # at most: where the first one merges tiny objects, they look larger
 
 
 def predict_scaled(
-    image: Tensor, model: EmbeddingModel, settings: Settings, diameter: float | None = None,
+    image: Tensor, model: Network, settings: Settings, diameter: float | None = None,
     tile: int | None = None, overlap: int | None = None, progress: bool = False,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Run the network over an image, enlarged if its objects are smaller than `settings.diameter`.

@@ -15,6 +15,7 @@ from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.arguments import check_pixels
 from embedseg_ops.ops.images import Array, answer_like
 from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.predict.prepare import Precision, prepare
 from embedseg_ops.predict.scale import predict_scaled
 
 
@@ -27,6 +28,7 @@ def segment(
     nan: Literal["error", "zero"] = "error",
     tile: int | None = None,
     overlap: int | None = None,
+    precision: Precision = "float32",
     progress: bool = False,
 ) -> Array:
     """Segment an image: normalisation, network and postprocessing with the model's own settings.
@@ -41,6 +43,8 @@ def segment(
         nan: what to do with values that are not finite: refuse them, or take them as 0.
         tile: see `predict_network`.
         overlap: see `predict_network`.
+        precision: of the network's convolutions: "float32"; "bfloat16", faster where the processor has instructions
+            for it, and much slower where it has not; or "auto", which is bfloat16 where it is faster.
         progress: show a progress bar over the tiles.
 
     Returns:
@@ -48,8 +52,8 @@ def segment(
 
     Raises:
         ValueError: the image's axes or channels are not the model's, or a CUDA device is asked for and there is none,
-            `diameter` is not positive, or the model has none; the image has 2³¹ pixels or more, or values that are
-            not finite.
+            `diameter` is not positive, or the model has none; there is no such precision; the image has 2³¹ pixels
+            or more, or values that are not finite.
     """
     network, settings = (
         model if isinstance(model, tuple) else load_model(model or shipped_model(), choose_device(device))
@@ -62,7 +66,8 @@ def segment(
         raise ValueError(f"image must be {expected} for this model, got shape {list(array.shape)}")
     check_pixels(planes.shape[1:], "image")
     normalized = normalize(without_nan(planes, nan), settings.percentiles)
-    embedding, distance = predict_scaled(normalized, network, settings, diameter, tile, overlap, progress)
+    prepared = prepare(network, precision)
+    embedding, distance = predict_scaled(normalized, prepared, settings, diameter, tile, overlap, progress)
     labels = postprocess(embedding, distance, spatial_dims=settings.spatial_dims, **settings.postprocess)[0]
     return answer_like(image, single=False)(labels)
 

@@ -87,7 +87,8 @@ class TileMaps:
     The sums are those of `embedseg_ops.predict.network.predict_network`, term by term, so the bits are, too.
 
     Args:
-        folder: holds NUMBER.npy, float32 ``[D + 1, *kept part of the tile]``; the last channel is the distance map.
+        folder: holds NUMBER.npy, float32, of a tile's part that counts: the embedding ``[*part, D]``, as networks lay
+            it out, and then the distance map ``[*part]``.
         grid: the tiles.
         dim: D.
     """
@@ -98,36 +99,36 @@ class TileMaps:
 
     def embedding(self, window: Box) -> Tensor:
         """Return the embedding of a window, ``[D, *window]``."""
-        return torch.from_numpy(self._blend(window, slice(0, self.dim)))
+        return torch.from_numpy(self._blend(window, 0)).movedim(-1, 0)
 
     def distance(self, window: Box) -> Tensor:
         """Return the distance map of a window, ``[*window]``."""
-        return torch.from_numpy(self._blend(window, slice(self.dim, self.dim + 1))[0])
+        return torch.from_numpy(self._blend(window, 1)[..., 0])
 
-    def write(self, number: int, outputs: np.ndarray) -> None:
-        """Write a tile's outputs ``[D + 1, *tile]``, of which the part that counts is kept."""
+    def write(self, number: int, embedding: Tensor, distance: Tensor) -> None:
+        """Write a tile's outputs ``[D, *tile]`` and ``[*tile]``, of which the part that counts is kept."""
         frame = tuple(slice(stretch.start, stretch.stop) for stretch in self.grid.tile(number))
-        kept = outputs[(slice(None), *within(self.grid.kept(number), frame))]
+        kept = within(self.grid.kept(number), frame)
+        outputs = embedding.movedim(0, -1)[kept], distance[kept]
         part = self.folder / f"{number}.part"
         with open(part, "wb") as file:
-            np.save(file, np.ascontiguousarray(kept))
+            np.save(file, torch.cat([output.ravel() for output in outputs]).numpy())
         part.replace(self.file(number))
 
     def file(self, number: int) -> Path:
         """Return a tile's file."""
         return self.folder / f"{number}.npy"
 
-    def _blend(self, window: Box, channels: slice) -> np.ndarray:
-        result = np.empty((channels.stop - channels.start, *extent(window)), np.float32)
+    def _blend(self, window: Box, kind: int) -> np.ndarray:
+        result = np.empty((*extent(window), 1 if kind else self.dim), np.float32)
         spans = [_spans(axis, part) for axis, part in zip(self.grid.axes, window, strict=True)]
         counts = [len(axis) for axis in self.grid.axes]
         for cells in itertools.product(*spans):
             box = tuple(part for part, _ in cells)
-            target = result[(slice(None), *within(box, window))]
+            target = result[within(box, window)]
             tiles = list(itertools.product(*(members for _, members in cells)))
             for i, places in enumerate(tiles):
-                number = int(np.ravel_multi_index(places, counts))
-                values = self._read(number, box, channels)
+                values = self._read(int(np.ravel_multi_index(places, counts)), box, kind)
                 if len(tiles) == 1:
                     target[...] = values  # its weight is 1
                 elif i == 0:
@@ -136,9 +137,11 @@ class TileMaps:
                     target += values * self._weights(places, box)
         return result
 
-    def _read(self, number: int, box: Box, channels: slice) -> np.ndarray:
-        outputs: np.ndarray = np.load(self.file(number), mmap_mode="r")
-        return np.asarray(outputs[(channels, *within(box, self.grid.kept(number)))])
+    def _read(self, number: int, box: Box, kind: int) -> np.ndarray:
+        stored: np.ndarray = np.load(self.file(number), mmap_mode="r")
+        kept = self.grid.kept(number)
+        embedding, distance = np.split(stored, [self.dim * math.prod(extent(kept))])
+        return (distance if kind else embedding).reshape(*extent(kept), -1)[within(box, kept)]
 
     def _weights(self, places: Sequence[int], box: Box) -> np.ndarray:
         weights = np.ones((), np.float32)
@@ -146,7 +149,7 @@ class TileMaps:
             stretch = axis[place]
             own = stretch.weights[part.start - stretch.start : part.stop - stretch.start].numpy()
             weights = weights[..., None] * own
-        return weights
+        return weights[..., None]
 
 
 def _spans(axis: Sequence[Stretch], window: slice) -> list[tuple[slice, list[int]]]:

@@ -6,16 +6,15 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from embedseg_ops.data.images import open_image
 from embedseg_ops.data.samples import stretch
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model
-from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.predict.blocks.maps import TileMaps
 from embedseg_ops.predict.network import predict_tile
+from embedseg_ops.predict.prepare import Precision, Prepared, prepare
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,7 @@ class Tiler:
         high: becomes 1.
         model: the file of the network.
         device: where it runs; None: CUDA where the task finds one, else the CPU.
+        precision: of its convolutions.
         maps: where its outputs go.
     """
 
@@ -94,6 +94,7 @@ class Tiler:
     high: np.ndarray
     model: str
     device: str | None
+    precision: Precision
     maps: TileMaps
 
     def read(self, number: int) -> Tensor:
@@ -103,8 +104,7 @@ class Tiler:
 
     def predict(self, number: int, image: Tensor) -> None:
         """Write the network's output for a tile."""
-        embedding, distance = predict_tile(image, network(self.model, self.device))
-        self.maps.write(number, torch.cat([embedding, distance[None]]).numpy())
+        self.maps.write(number, *predict_tile(image, network(self.model, self.device, self.precision)))
 
     def __call__(self, number: int) -> None:
         """Read a tile, and write the network's output for it."""
@@ -112,6 +112,6 @@ class Tiler:
 
 
 @lru_cache(maxsize=1)
-def network(path: str, device: str | None) -> EmbeddingModel:
-    """Return the network of a file; a worker reads it once."""
-    return load_model(path, choose_device(device))[0]
+def network(path: str, device: str | None, precision: Precision) -> Prepared:
+    """Return the network of a file, ready to predict; a worker reads it once."""
+    return prepare(load_model(path, choose_device(device))[0], precision)

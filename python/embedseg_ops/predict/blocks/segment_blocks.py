@@ -29,6 +29,7 @@ from embedseg_ops.predict.blocks.postprocess_blocks import check_out, describe, 
 from embedseg_ops.predict.blocks.sizes import HALOS, choose_core
 from embedseg_ops.predict.blocks.stores import open_labels
 from embedseg_ops.predict.network import tile_sizes
+from embedseg_ops.predict.prepare import Precision, choose_precision
 from embedseg_ops.predict.scale import SAME
 
 
@@ -41,6 +42,7 @@ def segment_blocks(
     diameter: float | None = None,
     tile: int | None = None,
     overlap: int | None = None,
+    precision: Precision = "float32",
     block: int | tuple[int, ...] | None = None,
     halo: int | None = None,
     memory: int | str = "4GiB",
@@ -67,6 +69,7 @@ def segment_blocks(
         diameter: as of :func:`embedseg_ops.segment`, for a model that has one; the image is not enlarged in blocks.
         tile: see `predict_network`.
         overlap: see `predict_network`.
+        precision: as of :func:`embedseg_ops.segment`; "auto" takes no client, whose workers may differ.
         block: see :func:`embedseg_ops.postprocess_blocks`, as the following.
         halo: around a block.
         memory: bytes of this process, or of each worker.
@@ -86,6 +89,7 @@ def segment_blocks(
     """
     network, settings = model if isinstance(model, tuple) else load_model(model or shipped_model())
     runs_on = device_of_tasks(device, model, client)
+    precision = precision_of_tasks(precision, runs_on, client)
     check_diameter(diameter, settings)
     opens = open_source(image, settings, choice or {})
     planes = Planes(opens, settings.spatial_dims)
@@ -108,6 +112,7 @@ def segment_blocks(
         run = describe(shape, core, halo, options) | {
             "image": str(planes.dtype), "changed": changed(image), "model": digest(network), "device": runs_on,
             "tile": tile, "overlap": overlap, "threads": threads,
+            "precision": precision,
         }  # fmt: skip
         place.start(run, resume)
         if (summary := finished(place)) is not None:
@@ -118,7 +123,7 @@ def segment_blocks(
             place.file("tiles", "0").parent, TileGrid.over(shape, tile, overlap, network.divisor), settings.dim
         )
         low, high = percentiles(place, planes, settings)
-        tiler = Tiler(planes, low, high, str(place.file("model.safetensors")), runs_on, maps)
+        tiler = Tiler(planes, low, high, str(place.file("model.safetensors")), runs_on, precision, maps)
         run_network(tiler, client, threads, progress)
         job = Job(place, Grid(shape, core), halo, maps, options, levels[0], levels[1:])
         return run_passes(job, client, threads, progress)
@@ -129,6 +134,17 @@ def device_of_tasks(device: str | torch.device | None, model: Any, client: Any) 
     if client is not None:
         return None if device is None else str(device)
     return str(next(model[0].parameters()).device if isinstance(model, tuple) else choose_device(device))
+
+
+def precision_of_tasks(precision: Precision, device: str | None, client: Any) -> Precision:
+    """Return the one precision of all tasks.
+
+    Raises:
+        ValueError: there is no such precision, or every worker would choose its own.
+    """
+    if precision == "auto" and client is not None:
+        raise ValueError('precision must be "float32" or "bfloat16" with a client, whose workers may differ')
+    return choose_precision(precision, torch.device(device or "cpu"))
 
 
 def open_source(image: Any, settings: Settings, choice: Mapping[str, Any]) -> Callable[[], Any]:

@@ -16,7 +16,7 @@ from benchmarks.harness import Effort, time_row, versions
 from benchmarks.rows import MODULES
 from benchmarks.scene import Scene, crowded_cells
 from benchmarks.variants import Variant, everything, operator
-from embedseg_ops.model.files import shipped_model
+from embedseg_ops.model.registry import DEFAULT, MODEL_HELP
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--slow", action="store_true", help="also peers that take minutes")
     parser.add_argument("--seconds", type=float, default=3.0, help="to spend on each contender (default 3)")
     parser.add_argument("--scene", type=Path, metavar="FOLDER", help="a prediction on the most crowded of its images")
-    parser.add_argument("--model", default=shipped_model(), metavar="FILE", help="what predicts it; the shipped model")
+    parser.add_argument("--model", default=DEFAULT, help=f"what predicts it: {MODEL_HELP}")
     parser.add_argument(
         "--variants", action="store_true", help="also the rows in 3D, for D = 4 to 32, in float32 and bfloat16 (long)"
     )

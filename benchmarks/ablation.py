@@ -14,7 +14,8 @@ from pathlib import Path
 
 from benchmarks.nuclei import predict_folder, predict_samples, score, table
 from embedseg_ops.data.samples import Sample, load_folder
-from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.files import load_model
+from embedseg_ops.model.registry import DEFAULT
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.options import TUNED
 from embedseg_ops.train.options import Options
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="write the scores there, too")
     options = parser.parse_args(arguments)
 
-    _, settings = load_model(shipped_model())
+    _, settings = load_model(DEFAULT)
     samples = load_folder(options.data / "train", settings.percentiles)
     scores = {}
     for name, changes in variants().items():

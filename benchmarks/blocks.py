@@ -21,7 +21,7 @@ import torch
 from benchmarks import stitching
 from embedseg_ops.data.images import read_image
 from embedseg_ops.data.samples import normalize
-from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.files import load_model
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.blocks import passes
 from embedseg_ops.predict.blocks import segment_blocks as segmenting
@@ -48,7 +48,7 @@ def mosaic(data: Path, side: int, tile: int = 250) -> np.ndarray:
 
 def whole(folder: Path) -> dict[str, Any]:
     """Segment the image in one piece, step by step; keep the network's output for the comparisons."""
-    network, settings = load_model(shipped_model())
+    network, settings = load_model()
     image = np.load(folder / "image.npy")
     start = time.perf_counter()
     embedding, distance = predict_network(normalize(image[None], settings.percentiles), prepare(network))
@@ -106,7 +106,7 @@ def timed_call(function: Any, times: dict[str, float], name: str, *arguments: An
 
 def others(folder: Path, block: int) -> dict[str, int]:
     """Count the objects that the usual ways of stitching change."""
-    options = load_model(shipped_model())[1].postprocess
+    options = load_model()[1].postprocess
     embedding, distance = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("embedding", "distance"))
 
     def segment(window: tuple[slice, ...]) -> np.ndarray:

@@ -18,8 +18,9 @@ from embedseg_ops.data.samples import Sample, load_folder
 from embedseg_ops.evaluate.metrics import average_precision
 from embedseg_ops.evaluate.summary import area_ratio
 from embedseg_ops.model.devices import choose_device
-from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.files import load_model
 from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.registry import DEFAULT, MODEL_HELP
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.predict.scale import predict_scaled
 
@@ -44,7 +45,7 @@ DEVIATIONS = {
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.nuclei", description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", default=shipped_model(), help="model file; the shipped one if not given")
+    parser.add_argument("--model", default=DEFAULT, help=MODEL_HELP)
     parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
     parser.add_argument("--json", type=Path, help="write the scores there, too")
     options = parser.parse_args(arguments)

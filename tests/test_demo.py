@@ -11,7 +11,6 @@ from embedseg_ops import segment
 from embedseg_ops.command import demo
 from embedseg_ops.command.main import main
 from embedseg_ops.evaluate.metrics import average_precision
-from embedseg_ops.model.files import load_model, shipped_model
 
 HAS_IMAGE = importlib.util.find_spec("stardist") is not None
 needs_image = pytest.mark.skipif(not HAS_IMAGE, reason="the image comes with stardist: pip install --no-deps stardist")
@@ -36,14 +35,6 @@ def test_segment_needs_nothing_but_the_image(tmp_path):
     labels = segment(image[corner])
     assert labels.dtype == np.int32
     assert average_precision(truth[corner], labels).values[0] > 0.8
-
-
-def test_the_shipped_model_is_small_and_says_where_it_comes_from():
-    _, settings = load_model(shipped_model())
-    assert "CC0" in settings.provenance
-    assert settings.scores
-    with open(shipped_model(), "rb") as file:
-        assert len(file.read()) <= 4 << 20
 
 
 def test_without_the_image_the_demo_says_where_to_get_it(monkeypatch, capsys):

@@ -35,7 +35,7 @@ class Elsewhere:
 
 
 def test_the_operators_run_on_the_cpu(monkeypatch):
-    network, settings = load_model(segmentation.shipped_model())
+    network, settings = load_model()
     image = torch.rand(1, 48, 64, generator=torch.Generator().manual_seed(0))
     expected = segmentation.segment(image, (network, settings))
     move, postprocess = Tensor.to, segmentation.postprocess

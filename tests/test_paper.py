@@ -110,7 +110,7 @@ def test_methods_train(module, name, needs, tmp_path):
 def data(tmp_path, monkeypatch):
     settings = Settings(filters=2, postprocess={"seed_threshold": 0.3})
     save_model(tmp_path / "model.safetensors", settings.build(), settings)
-    monkeypatch.setattr(ablation, "shipped_model", lambda: tmp_path / "model.safetensors")
+    monkeypatch.setattr(ablation, "DEFAULT", tmp_path / "model.safetensors")
     for part, count in (("train", 3), ("test", 2)):
         for seed in range(count):
             labels = cells((48, 56), 8, seed, gap=0.4).numpy().astype(np.uint16)

@@ -21,7 +21,8 @@ from benchmarks.scene import most_crowded
 from embedseg_ops.data.samples import load_folder
 from embedseg_ops.evaluate import figures
 from embedseg_ops.evaluate.charts import Axis, Chart
-from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.files import load_model
+from embedseg_ops.model.registry import DEFAULT, MODEL_HELP
 
 DEPTHS = (1, 1.5, 2, 3, 4, 6, 8, 12, 16)  # pixels; the last class is open
 LIMIT = 0.3  # the paper's cosine distance
@@ -31,7 +32,7 @@ SHOWN = 288  # pixels: side of the parts that are drawn
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paper.fig4", description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", default=shipped_model())
+    parser.add_argument("--model", default=DEFAULT, help=MODEL_HELP)
     parser.add_argument("--shown", type=int, default=3, help="images to draw (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/paper"))
     options = parser.parse_args(arguments)

@@ -20,7 +20,8 @@ from benchmarks.nuclei import Output, predict_folder, score_labels
 from benchmarks.paper.runs import report
 from benchmarks.scene import most_crowded
 from embedseg_ops.evaluate import figures
-from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.files import load_model
+from embedseg_ops.model.registry import DEFAULT, MODEL_HELP
 from embedseg_ops.ops.remove_small import remove_small
 from embedseg_ops.predict.axes import align_axes, label_by_axes
 
@@ -31,7 +32,7 @@ SHOWN = 192  # pixels: side of the part that is drawn
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paper.outlook", description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", default=shipped_model())
+    parser.add_argument("--model", default=DEFAULT, help=MODEL_HELP)
     parser.add_argument("--crops", type=int, default=10, help="crops for mean shift (%(default)s)")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/paper/outlook.json"))
     options = parser.parse_args(arguments)

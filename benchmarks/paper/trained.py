@@ -21,7 +21,8 @@ from benchmarks.paper.methods import Padded, StarDist
 from benchmarks.paper.runs import write_json
 from embedseg_ops.data.samples import Sample, load_folder
 from embedseg_ops.evaluate.metrics import AveragePrecision, average_precision
-from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.files import load_model
+from embedseg_ops.model.registry import DEFAULT, MODEL_HELP
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.scale import predict_scaled
 
@@ -63,7 +64,7 @@ class Joined(nn.Module):
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paper.trained", description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", default=shipped_model(), help="ours; the shipped one if not given")
+    parser.add_argument("--model", default=DEFAULT, help=f"ours: {MODEL_HELP}")
     parser.add_argument("--stardist", type=Path, help="copy of the repository")
     parser.add_argument("--seen", type=Path, help="folder with the images that StarDist has learned from")
     parser.add_argument("--json", type=Path, help="write the scores there, too")

@@ -21,8 +21,9 @@ from embedseg_ops.evaluate import figures
 from embedseg_ops.evaluate.metrics import average_precision
 from embedseg_ops.export.tiff import write_labels
 from embedseg_ops.model.devices import choose_device
-from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.files import load_model
 from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.registry import DEFAULT, MODEL_HELP, find_model
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.prepare import prepare
@@ -95,7 +96,7 @@ def write_pictures(shown: Demonstration, overlay: Path, steps: Path) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of ``demo``."""
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for labels and pictures (%(default)s)")
-    parser.add_argument("--model", type=Path, help="model file; without, the one that comes with the package")
+    parser.add_argument("--model", help=f"{MODEL_HELP} (default: {DEFAULT})")
     parser.add_argument("--device", type=values.device, help="cpu, cuda, cuda:N or mps; CUDA where there is one")
     parser.add_argument("--overwrite", action="store_true", help="replace files that something else wrote")
 
@@ -103,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run ``embedseg-ops demo``."""
     image, truth = find_files()
-    model_file = options.model or Path(shipped_model())
+    model_file = find_model(options.model)
     outputs = [options.out / name for name in ("labels.tif", "overlay.png", "steps.png")]
     record = Record(options.out / "record.json")
     ours = [*record.ours(), *([record.path] if record.known else [])]

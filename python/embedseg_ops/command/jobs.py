@@ -12,7 +12,7 @@ from embedseg_ops.command.outputs import check_outputs
 from embedseg_ops.command.records import Made, Record, file_hash, made_from
 from embedseg_ops.command.writers import WRITERS
 from embedseg_ops.data.errors import DataError
-from embedseg_ops.model.files import shipped_model
+from embedseg_ops.model.registry import find_model
 from embedseg_ops.ops.options import PostprocessOptions
 
 CHOICE = ("channel", "z", "time", "series", "level", "axes")  # of what is read of a file
@@ -45,16 +45,14 @@ def plan(options: argparse.Namespace) -> tuple[list[Job], list[Job]]:
 
     Raises:
         DataError: a name stands for no image, or an output would harm a file.
-        FileNotFoundError: there is no such model file.
+        FileNotFoundError: there is no such model.
         ModuleNotFoundError: an output needs a package that is not installed.
     """
     out = options.out
     for name in options.images:
         if out.is_dir() and is_same(Path(name), out):
             raise DataError(f"--out {out}: holds the images; choose another folder")
-    model = options.model or Path(shipped_model())
-    if not model.is_file():
-        raise FileNotFoundError(f"model file {model} does not exist")
+    model = find_model(options.model)
     kinds = [kind for kind in dict.fromkeys(options.write) if not (options.no_overlay and kind == "overlay")]
     for module in sorted({WRITERS[kind].needs for kind in kinds} - {""}):
         if importlib.util.find_spec(module) is None:
@@ -75,7 +73,7 @@ def plan(options: argparse.Namespace) -> tuple[list[Job], list[Job]]:
 
 def check(jobs: Sequence[Job], todo: Sequence[Job], options: argparse.Namespace) -> None:
     """Refuse outputs that would harm a file."""
-    inputs = [job.image.path for job in jobs] + [options.model or Path(shipped_model())]
+    inputs = [job.image.path for job in jobs] + [find_model(options.model)]
     ours = [path for job in jobs for path in [*job.record.ours(), *([job.record.path] if job.record.known else [])]]
     outputs = [path for job in todo for path in [*job.outputs.values(), job.record.path]]
     check_outputs(outputs, inputs, options.out, ours, options.overwrite)

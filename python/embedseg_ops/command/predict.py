@@ -22,8 +22,9 @@ from embedseg_ops.data.images import ImageFile, read
 from embedseg_ops.data.writing import remove_leftovers
 from embedseg_ops.evaluate.figures import DIM
 from embedseg_ops.model.devices import choose_device
-from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.files import load_model
 from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.registry import DEFAULT, MODEL_HELP
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.options import PostprocessOptions
 from embedseg_ops.ops.postprocess import postprocess
@@ -40,7 +41,7 @@ Model = tuple[EmbeddingModel, Settings]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of ``predict``."""
     parser.add_argument("images", nargs="+", help="image files, folders of them, or patterns such as 'scans/*.tif'")
-    parser.add_argument("--model", type=Path, help="model file; without, the one that comes with the package")
+    parser.add_argument("--model", help=f"{MODEL_HELP} (default: {DEFAULT})")
     parser.add_argument(
         "--out", type=Path, required=True,
         help="folder for the outputs, folders in it as in the input; or NAME.zarr for one image of any size",
@@ -108,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
 
 def open_model(options: argparse.Namespace) -> Model:
     """Return the model with the postprocessing that was asked for."""
-    network, settings = load_model(options.model or shipped_model(), choose_device(options.device))
+    network, settings = load_model(options.model, choose_device(options.device))
     if options.diameter is not None and settings.diameter is None:
         raise ValueError("--diameter is given, but this model has none of its own: it sees every image as it is")
     chosen: Any = {**settings.postprocess, **given_parameters(options, PostprocessOptions)}

@@ -13,7 +13,8 @@ from embedseg_ops.command.outputs import check_outputs, is_ours
 from embedseg_ops.data.samples import Sample, load_folder
 from embedseg_ops.data.scale import common_spacing
 from embedseg_ops.data.writing import write_atomically
-from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.files import load_model
+from embedseg_ops.model.registry import MODEL_HELP, find_model, is_name
 from embedseg_ops.model.settings import ARCHITECTURE, Settings
 from embedseg_ops.train.options import Options
 from embedseg_ops.train.trainer import Trainer
@@ -44,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--init",
-        help="start from the weights, and with the architecture, of this model file; shipped: of the package's",
+        metavar="MODEL",
+        help=f"start from the weights, and with the architecture, of this model: {MODEL_HELP}",
     )
     parser.add_argument(
         "--channels", type=values.whole(1),
@@ -61,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     """Run ``embedseg-ops train``."""
     first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, one speaks
     given = dict(vars(options))
-    init = shipped_model() if options.init == "shipped" else options.init
+    init = find_model(options.init) if options.init else None
     if first:
         check(options.out, init, options.overwrite)
     if init:
@@ -93,11 +95,11 @@ def spacing_of(samples: list[Sample]) -> tuple[float, ...] | None:
     return common_spacing(sample.pixel_size for sample in samples if sample.labels.ndim == 3)
 
 
-def check(out: Path, init: str | None, overwrite: bool) -> None:
+def check(out: Path, init: Path | None, overwrite: bool) -> None:
     """Refuse a folder whose files are no run's, and a run that would replace the model that it starts from."""
     files = [out / name for name in FILES]
     ours = [file for file in files if file.name != "run.toml"] if (out / "checkpoint.pt").exists() else []
-    check_outputs(files, [Path(init)] if init else [], out, [*ours, *filter(is_ours, files[:1])], overwrite)
+    check_outputs(files, [init] if init else [], out, [*ours, *filter(is_ours, files[:1])], overwrite)
 
 
 def used(options: argparse.Namespace, settings: Settings, chosen: Options) -> bytes:
@@ -108,7 +110,7 @@ def used(options: argparse.Namespace, settings: Settings, chosen: Options) -> by
         "hold_out": options.hold_out,
         "channels": options.channels,
         "channel": options.channel,
-        "init": options.init if options.init in (None, "shipped") else str(Path(options.init).absolute()),
+        "init": options.init if is_name(options.init) else str(Path(options.init).absolute()),
         "device": options.device,
     }
     return configuration(alone, {"training": chosen, "model": settings}, FOUND_OUT)

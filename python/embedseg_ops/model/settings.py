@@ -12,6 +12,7 @@ from embedseg_ops.ops.options import TUNED, PostprocessOptions, current_names
 
 ARCHITECTURE = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm", "foreground",
                 "residual")  # fmt: skip
+CARD = ("about", "provenance", "licence", "training", "scores")  # what says, and changes nothing
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class Settings:
         percentiles: what becomes 0 and 1 in a normalised image, in percent of each channel's values.
         postprocess: keyword arguments of `embedseg_ops.postprocess`, where they differ from its defaults, which are
             the paper's: ``{}`` is the paper's postprocessing.
-        provenance: data, licence and training of the weights, in words.
+        about: what the model is for, in a few words.
+        provenance: data and training of the weights, in words.
+        licence: of the weights, such as CC0-1.0.
         training: the options of the training run.
         scores: what was measured on which data.
     """
@@ -54,7 +57,9 @@ class Settings:
     spacing: tuple[float, ...] | None = None
     percentiles: tuple[float, float] = (1.0, 99.8)
     postprocess: PostprocessOptions = field(default_factory=TUNED.copy)
+    about: str = ""
     provenance: str = ""
+    licence: str = ""
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
 

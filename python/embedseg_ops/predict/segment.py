@@ -1,6 +1,5 @@
 """From an image to labels: the network tile by tile, then one postprocessing of the whole."""
 
-import os
 from typing import Any, Literal
 
 import numpy as np
@@ -9,8 +8,9 @@ from torch import Tensor, nn
 
 from embedseg_ops.data.samples import normalize
 from embedseg_ops.model.devices import choose_device
-from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.files import load_model
 from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.registry import ModelName
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.arguments import check_pixels
 from embedseg_ops.ops.images import Array, answer_like
@@ -21,7 +21,7 @@ from embedseg_ops.predict.scale import predict_scaled
 
 def segment(
     image: Array,
-    model: str | os.PathLike[str] | tuple[EmbeddingModel, Settings] | None = None,
+    model: ModelName | tuple[EmbeddingModel, Settings] | None = None,
     *,
     device: str | torch.device | None = None,
     diameter: float | None = None,
@@ -35,8 +35,8 @@ def segment(
 
     Args:
         image: ``[*spatial]``, or ``[C, *spatial]`` with the model's channels; any real dtype, not normalised.
-        model: a file that `embedseg_ops.save_model` wrote, or what `embedseg_ops.load_model` returned, whose device
-            is then the one used; None: the model that comes with the package, for fluorescent nuclei in 2D.
+        model: what `embedseg_ops.load_model` takes (a name, a file, an address on the Hub), or what it returned, whose
+            device is then the one used; None: the model that comes with the package, for fluorescent nuclei in 2D.
         device: where a file's network runs; None: CUDA where there is one, else the CPU.
         diameter: median diameter of the image's objects, in pixels, for a model whose settings have one: if it is
             smaller, the image is enlarged; None: estimated from a first pass of the network.
@@ -51,13 +51,12 @@ def segment(
         labels int32 ``[*spatial]``, 0 background, 1, 2, … objects; NumPy or torch as `image` is.
 
     Raises:
+        OSError: there is no such model.
         ValueError: the image's axes or channels are not the model's, or a CUDA device is asked for and there is none,
             `diameter` is not positive, or the model has none; there is no such precision; the image has 2³¹ pixels
             or more, or values that are not finite.
     """
-    network, settings = (
-        model if isinstance(model, tuple) else load_model(model or shipped_model(), choose_device(device))
-    )
+    network, settings = model if isinstance(model, tuple) else load_model(model, choose_device(device))
     array = as_numpy(image)
     planes = array[None] if array.ndim == settings.spatial_dims else array
     if planes.ndim != settings.spatial_dims + 1 or len(planes) != settings.channels:

@@ -12,7 +12,7 @@ import torch
 
 from embedseg_ops.data.augmentation import Augmentation
 from embedseg_ops.data.samples import Sample
-from embedseg_ops.model.settings import Settings
+from embedseg_ops.model.settings import CARD, Settings
 from embedseg_ops.ops.numbers import check_not_negative, check_positive, check_size
 from embedseg_ops.ops.postprocess import postprocess
 
@@ -111,7 +111,7 @@ def identity(
     for changeable in ("checkpoint_every", "validate_every", "workers"):
         del chosen[changeable]
     kept = dataclasses.asdict(settings)
-    for changeable in ("provenance", "scores", "training", "postprocess"):
+    for changeable in (*CARD, "postprocess"):
         del kept[changeable]
     start = {"images": digest_of_images(images), "init": None if init is None else digest(Path(init).read_bytes())}
     return {"options": chosen, "settings": kept, "start": start}

@@ -16,6 +16,7 @@ from embedseg_ops.evaluate.metrics import average_precision
 from embedseg_ops.model.devices import choose_device, has_bf16
 from embedseg_ops.model.files import save_model, start_from
 from embedseg_ops.model.networks import LAYOUTS, EmbeddingModel
+from embedseg_ops.model.registry import ModelName, find_model
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.scale import predict_scaled
@@ -45,7 +46,8 @@ class Trainer:
         options: how to train.
         device: None: CUDA where there is one, else the CPU.
         model: train this network instead of `settings.build()`; resuming needs the same one.
-        init: a model file whose weights a new run starts from; see `embedseg_ops.model.files.start_from`.
+        init: the model whose weights a new run starts from, as `embedseg_ops.load_model` takes it; see
+            `embedseg_ops.model.files.start_from`.
         progress: show a progress bar.
 
     Raises:
@@ -59,9 +61,10 @@ class Trainer:
     def __init__(
         self, out: str | Path, settings: Settings, train: list[Sample], validation: list[Sample], options: Options,
         device: str | torch.device | None = None, model: EmbeddingModel | None = None, progress: bool = False,
-        init: str | Path | None = None,
+        init: ModelName | None = None,
     ):  # fmt: skip
         self.out, self.settings, self.validation = Path(out), settings, validation
+        init = None if init is None else find_model(init)
         self.options = options = options.for_start(init)
         check_postprocess(settings)
         self.device = choose_device(device)

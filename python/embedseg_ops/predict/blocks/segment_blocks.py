@@ -12,8 +12,9 @@ import torch
 
 from embedseg_ops.data.scale import enlargement
 from embedseg_ops.model.devices import choose_device
-from embedseg_ops.model.files import load_model, save_model, shipped_model
+from embedseg_ops.model.files import load_model, save_model
 from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.registry import ModelName
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.predict.blocks.arrays import check_chunks, check_shared, handle, run_folder
 from embedseg_ops.predict.blocks.engine import read_ahead, run_tasks
@@ -36,7 +37,7 @@ from embedseg_ops.predict.scale import SAME
 def segment_blocks(
     image: Any,
     out: Any,
-    model: str | os.PathLike[str] | tuple[EmbeddingModel, Settings] | None = None,
+    model: ModelName | tuple[EmbeddingModel, Settings] | None = None,
     *,
     device: str | torch.device | None = None,
     diameter: float | None = None,
@@ -87,7 +88,7 @@ def segment_blocks(
         ValueError: the image's axes or channels are not the model's or its values not finite, the image would have to
             be enlarged, a size is wrong, or the folder holds another run.
     """
-    network, settings = model if isinstance(model, tuple) else load_model(model or shipped_model())
+    network, settings = model if isinstance(model, tuple) else load_model(model)
     runs_on = device_of_tasks(device, model, client)
     precision = precision_of_tasks(precision, runs_on, client)
     check_diameter(diameter, settings)

@@ -1,0 +1,62 @@
+"""The models that have names, and the one way to say which model is meant: a name, a file, or an address."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from embedseg_ops.model.hub import EXPECTED, PREFIX, check_hash, download
+
+ModelName = str | os.PathLike[str]
+SHIPPED = Path(__file__).parent / "shipped"
+DEFAULT = "nuclei"
+MODEL_HELP = f"a name (embedseg-ops models lists them), a file, or {EXPECTED}"
+
+
+class Registered(NamedTuple):
+    """A model that has a name.
+
+    Args:
+        sha256: of its file.
+        address: where on the Hub it is; empty: it comes with the package, as shipped/NAME.safetensors.
+    """
+
+    sha256: str
+    address: str = ""
+
+
+MODELS = {
+    "nuclei": Registered("d3ee4f1539ccdacd4680359c9d56406720712581003cdebfdba484327fc7ca2c"),
+}
+
+
+def find_model(model: ModelName | None = None) -> Path:
+    """Return the file of a model. Nothing is downloaded but a model whose address, or whose name, is given.
+
+    Args:
+        model: a name of `MODELS`, the path of a file, or an address on the Hugging Face Hub,
+            ``hf://user/repo[/file][@revision]``. A name goes before a file that is called so: that is ./NAME, or a
+            `pathlib.Path`. None: nuclei, which comes with the package.
+
+    Raises:
+        FileNotFoundError: there is neither such a file nor such a name.
+        ModuleNotFoundError: an address needs huggingface_hub: ``pip install "embedseg-ops[hub]"``.
+        ValueError: an address is malformed, or the file's SHA-256 is another.
+        OSError: an address cannot be had.
+    """
+    name = DEFAULT if model in (None, "shipped") else model  # "shipped" is what older runs wrote
+    if isinstance(name, str) and name in MODELS:
+        entry = MODELS[name]
+        path = download(entry.address) if entry.address else SHIPPED / f"{name}.safetensors"
+        check_hash(path, entry.sha256, f"model {name}")
+        return path
+    if isinstance(name, str) and name.startswith(PREFIX):
+        return download(name)
+    if not os.path.isfile(name):
+        there = "" if os.path.dirname(name) else f", and the models that have names are: {', '.join(MODELS)}"
+        raise FileNotFoundError(f"model file {os.fspath(name)} does not exist{there}")
+    return Path(name)
+
+
+def is_name(model: str | None) -> bool:
+    """Return whether a model is given by what means the same everywhere: a name, an address, or nothing."""
+    return model in (None, "shipped", *MODELS) or str(model).startswith(PREFIX)

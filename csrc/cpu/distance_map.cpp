@@ -9,6 +9,7 @@
 #include <torch/csrc/stable/library.h>
 
 #include "common/checks.h"
+#include "cpu/contiguous.h"
 #include "cpu/distance_map_kernel.h"
 
 namespace embedseg::cpu {
@@ -17,7 +18,7 @@ namespace {
 // labels: int32 [B, *spatial]
 Tensor distance_map(const Tensor& strided, std::vector<double> spacing) {
   check_map(strided, "labels", ScalarType::Int);
-  const Tensor labels = torch::stable::contiguous(strided);
+  const Tensor labels = as_contiguous(strided);
   const Tensor out = empty_like(labels, ScalarType::Float);
   const Grid grid = grid_of(labels);
   for (int64_t b = 0; b < grid.batch && grid.pixels() > 0; ++b) {

@@ -2,6 +2,7 @@
 #include <torch/csrc/stable/library.h>
 
 #include "common/checks.h"
+#include "cpu/contiguous.h"
 #include "cpu/objects.h"
 
 namespace embedseg::cpu {
@@ -29,7 +30,7 @@ void remove_small_in_image(const int32_t* labels, int32_t* out, int64_t pixels, 
 // labels: int32 [B, *spatial]
 Tensor remove_small(const Tensor& strided, int64_t min_size, std::optional<int64_t> /*largest*/) {
   check_map(strided, "labels", ScalarType::Int);
-  const Tensor labels = torch::stable::contiguous(strided);
+  const Tensor labels = as_contiguous(strided);
   const Tensor out = empty_like(labels, ScalarType::Int);
   const Grid grid = grid_of(labels);
   for (int64_t b = 0; b < grid.batch; ++b) {

@@ -6,6 +6,7 @@
 
 #include "common/gaussian.h"
 #include "common/tensor.h"
+#include "cpu/contiguous.h"
 #include "cpu/objects.h"
 
 namespace embedseg::cpu {
@@ -90,7 +91,7 @@ Tensor smooth(const Tensor& strided, double sigma) {
   STD_TORCH_CHECK(
       (dtype == ScalarType::Float || dtype == ScalarType::Double) && (strided.dim() == 3 || strided.dim() == 4),
       "images must be float32 or float64 [B, H, W] or [B, D, H, W]");
-  const Tensor images = torch::stable::contiguous(strided);
+  const Tensor images = as_contiguous(strided);
   const Tensor out = empty_like(images, images.scalar_type());
   if (images.numel() == 0) return out;
   const auto run = [&]<class T>(T*) {

@@ -4,6 +4,7 @@
 #include "common/checks.h"
 #include "common/radius.h"
 #include "common/tensor.h"
+#include "cpu/contiguous.h"
 #include "cpu/objects.h"
 
 namespace embedseg::cpu {
@@ -24,8 +25,8 @@ void trim_image(const int32_t* labels, const float* distance, int32_t* out, int6
 Tensor trim(const Tensor& strided_labels, const Tensor& strided_distance, double depth,
             std::optional<int64_t> /*largest*/) {
   check_map(strided_labels, "labels", ScalarType::Int);
-  const Tensor labels = torch::stable::contiguous(strided_labels);
-  const Tensor distance = torch::stable::contiguous(strided_distance);
+  const Tensor labels = as_contiguous(strided_labels);
+  const Tensor distance = as_contiguous(strided_distance);
   check_flat(distance, "distance", ScalarType::Float, size_of(labels), labels);
   const Tensor out = empty_like(labels, ScalarType::Int);
   const Grid grid = grid_of(labels);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/checks.h"
+#include "cpu/contiguous.h"
 #include "cpu/neighbors/pieces.h"
 
 namespace embedseg::cpu {
@@ -132,7 +133,7 @@ void append_rows(std::vector<int64_t>& rows, int64_t image, const Neighbors& nei
 // labels: int32 [B, *spatial]; returns int64 [P, 3]
 Tensor neighbor_pairs(const Tensor& strided, double distance, bool background, std::vector<double> spacing) {
   check_map(strided, "labels", ScalarType::Int);
-  const Tensor labels = torch::stable::contiguous(strided);
+  const Tensor labels = as_contiguous(strided);
   const Grid grid = grid_of(labels);
   const Ball ball(distance, spacing_3d(spacing), grid);
   std::vector<int64_t> rows;

@@ -1,25 +1,14 @@
-// The rows of a mask as runs of set pixels. Rows are numbered through the planes of an image: row = z * height + y.
+// A row of a mask as runs of set pixels.
 #pragma once
 
 #include <bit>
+#include <cstdint>
 #include <cstring>
-#include <memory>
-#include <span>
-#include <vector>
-
-#include "common/tensor.h"
 
 namespace embedseg::cpu {
 
 struct Run {
   int32_t start, end;  // columns start .. end - 1
-};
-
-// A row's runs, and for each a pixel known to lead to its root: one that often is the root spares a walk through
-// memory.
-struct RowRuns {
-  std::span<const Run> runs;
-  int32_t* leads;
 };
 
 // Writes the runs of `row` to `runs`; returns how many.
@@ -43,39 +32,5 @@ inline int64_t find_runs(const uint8_t* row, int64_t width, Run* runs) {
   add_edges(x, pixels);  // the zeros beyond the row end its last run
   return (edge - &runs->start) / 2;
 }
-
-// The runs of the rows last asked for: as far back as a row's neighbours reach.
-class RecentRuns {
- public:
-  RecentRuns(const uint8_t* mask, const Grid& grid)
-      : mask_(mask),
-        width_(grid.width),
-        slots_(grid.depth > 1 ? grid.height + 2 : 2),
-        capacity_(grid.width / 2 + 1),
-        runs_(std::make_unique_for_overwrite<Run[]>(slots_ * capacity_)),
-        leads_(std::make_unique_for_overwrite<int32_t[]>(slots_ * capacity_)),
-        counts_(slots_),
-        rows_(slots_, -1) {}
-
-  RowRuns operator[](int64_t row) {
-    const int64_t slot = row % slots_;
-    Run* runs = runs_.get() + slot * capacity_;
-    int32_t* leads = leads_.get() + slot * capacity_;
-    if (rows_[slot] != row) {
-      const int64_t base = row * width_;
-      rows_[slot] = row;
-      counts_[slot] = find_runs(mask_ + base, width_, runs);
-      for (int64_t i = 0; i < counts_[slot]; ++i) leads[i] = static_cast<int32_t>(base + runs[i].start);
-    }
-    return {{runs, static_cast<size_t>(counts_[slot])}, leads};
-  }
-
- private:
-  const uint8_t* mask_;
-  int64_t width_, slots_, capacity_;
-  std::unique_ptr<Run[]> runs_;
-  std::unique_ptr<int32_t[]> leads_;
-  std::vector<int64_t> counts_, rows_;
-};
 
 }  // namespace embedseg::cpu

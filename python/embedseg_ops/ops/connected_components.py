@@ -29,7 +29,8 @@ def connected_components(mask: Array, spatial_dims: int | None = None) -> Array:
     if tensor.is_floating_point() or tensor.is_complex():
         raise TypeError(f"mask must be bool or an integer, got {tensor.dtype}: compare it with a threshold first")
     batch, answer = map_batch(mask, tensor, "mask", spatial_dims)
-    return answer(torch.ops.embedseg_ops.connected_components(batch != 0))
+    # a comparison takes as long as the labelling
+    return answer(torch.ops.embedseg_ops.connected_components(batch if batch.dtype == torch.bool else batch != 0))
 
 
 @fake_of("connected_components")

@@ -48,6 +48,22 @@ def test_train_on_one_channel_of_colours(data, tmp_path):
         assert ("\nchannel" in (tmp_path / name / "run.toml").read_text()) == bool(more)
 
 
+def test_train_on_one_plane_of_volumes(data, tmp_path):
+    command = ["--steps", "1", "--batch", "1", "--crop", "32", "--filters", "2"]
+    losses = {}
+    for number, path in enumerate(sorted((data / "train" / "images").iterdir())):
+        tifffile.imwrite(path, np.random.default_rng(number).integers(0, 200, (40, 48), np.uint8))
+    for name, more in {"plane": [], "percentiles": ["--percentiles", "[20,80]"], "volume": ["--z", "1"]}.items():
+        if name == "volume":
+            for path in sorted((data / "train" / "images").iterdir()):
+                image = tifffile.imread(path)
+                tifffile.imwrite(path, np.stack([image // 2, image]), metadata={"axes": "ZYX"})
+        assert main(["train", str(data), "--out", str(tmp_path / name), *command, *more]) == 0
+        losses[name] = (tmp_path / name / "losses.csv").read_text()
+    assert losses["volume"] == losses["plane"] != losses["percentiles"]
+    assert "\nz = 1\n" in (tmp_path / "volume" / "run.toml").read_text()
+
+
 def test_wrong_files_are_said_in_one_line(tmp_path, capsys):
     assert main(["train", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err.endswith("train: no such folder\n")

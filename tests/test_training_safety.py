@@ -1,5 +1,6 @@
 """Training: stops at what is not finite, resumes what it may, and leaves every folder whole."""
 
+import argparse
 import os
 import signal
 import subprocess
@@ -13,8 +14,11 @@ import torch
 from test_training import OPTIONS, SETTINGS, samples, stop_after
 
 import embedseg_ops
+from embedseg_ops.command.options import add_options
+from embedseg_ops.data.augmentation import Augmentation
 from embedseg_ops.data.samples import Sample
 from embedseg_ops.model.files import load_model, save_model
+from embedseg_ops.model.settings import Settings
 from embedseg_ops.train.lock import locked
 from embedseg_ops.train.log import RunLog
 from embedseg_ops.train.options import Options
@@ -80,6 +84,26 @@ def test_options_of_the_postprocessing_are_checked_before_anything(tmp_path, set
 def test_options_say_what_they_may_be(name, value, error):
     with pytest.raises(error, match=f"{name} must be"):
         Options(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "value", "error"),
+    [
+        (Settings, "spatial_dims", 4, ValueError), (Settings, "diameter", 0, ValueError),
+        (Settings, "dim", 0, ValueError),
+        (Settings, "filters", None, TypeError), (Settings, "residual", -1, ValueError),
+        (Augmentation, "scale", -0.1, ValueError), (Augmentation, "elastic_grid", 0, ValueError),
+        (Options, "learning_rate", 0, ValueError),
+    ],
+)  # fmt: skip
+def test_every_number_is_checked_in_python_as_on_the_command_line(cls, name, value, error, capsys):
+    with pytest.raises(error, match=f"{name} must be"):
+        cls(**{name: value})
+    parser = argparse.ArgumentParser()
+    add_options(parser, cls)
+    with pytest.raises(SystemExit):
+        parser.parse_args([f"--{name.replace('_', '-')}={value}"])
+    assert f"argument --{name.replace('_', '-')}: " in capsys.readouterr().err
 
 
 def test_new_weights_learn_faster_than_those_of_a_model(tmp_path):

@@ -56,7 +56,7 @@ class Step:
     def __init__(self, scene: Scene, crop: int, batch: int) -> None:
         sample = Sample("scene", normalize(scene.picture.numpy()), scene.labels[0])
         settings = Settings(len(sample.image), filters=FILTERS, spatial_dims=sample.labels.ndim)
-        options = Options(batch=batch, crop=crop, learning_rate=0.0, bf16=False, augmentation=None)
+        options = Options(batch=batch, crop=crop, learning_rate=1e-30, bf16=False, augmentation=None)
         with TemporaryDirectory() as folder:  # the step writes nothing there
             self.trainer = Trainer(folder, settings, [sample], [], options, device="cpu")
         self.crops = default_collate([self.trainer.crops[index] for index in range(batch)])

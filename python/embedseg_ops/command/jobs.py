@@ -9,13 +9,13 @@ from typing import NamedTuple
 from embedseg_ops.command.finding import Found, find_images, is_same
 from embedseg_ops.command.options import given_parameters
 from embedseg_ops.command.outputs import check_outputs
+from embedseg_ops.command.reading import CHOICE
 from embedseg_ops.command.records import Made, Record, file_hash, made_from
 from embedseg_ops.command.writers import WRITERS
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.model.registry import find_model
 from embedseg_ops.ops.options import PostprocessOptions
 
-CHOICE = ("channel", "z", "time", "series", "level", "axes")  # of what is read of a file
 OUTPUTS_DEPEND_ON = (*CHOICE, "diameter", "tile", "overlap", "precision", "gamma", "ids")
 
 

@@ -5,33 +5,28 @@ import dataclasses
 import inspect
 import json
 import re
-import types
 import typing
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
-from embedseg_ops.command.values import number, whole
+from embedseg_ops.command.values import number, one_of, whole
+from embedseg_ops.ops.ranges import Range, field_type, may_be_none, range_of
 
 Made = TypeVar("Made")
 
 
-def add_options(
-    parser: argparse._ActionsContainer, cls: type, skip: Collection[str] = (), prefix: str = "",
-    ranges: Mapping[str, Callable[[str], Any]] | None = None,
-) -> None:  # fmt: skip
+def add_options(parser: argparse._ActionsContainer, cls: type, skip: Collection[str] = (), prefix: str = "") -> None:
     """Give a parser one option for each field of a dataclass; the help is what its docstring says of the field.
 
     ``learning_rate`` becomes ``--learning-rate``. A truth value becomes ``--NAME`` and ``--no-NAME``; a field that may
     be None takes the word ``none``; a dict or a tuple takes JSON; the fields of a nested dataclass carry its name
-    before their own, and ``--no-NAME`` makes it None.
+    before their own, and ``--no-NAME`` makes it None. Numbers are those of `embedseg_ops.ops.ranges.range_of`.
 
     Args:
         parser: receives the options.
         cls: a dataclass whose fields have defaults and whose docstring has an ``Args:`` section.
         skip: fields without an option.
         prefix: before every name, as Python spells it.
-        ranges: readers of fields that take less than their type. Without one, whole numbers are from 1 (from 0 where
-            that is the default), others finite and not negative.
     """
     help_of = argument_help(cls)
     for field in dataclasses.fields(cls):
@@ -47,9 +42,8 @@ def add_options(
             default = default_of(field)
             shown = json.dumps(default) if isinstance(default, dict | tuple) else default
             text = f"{help_of[field.name]} (default: {shown})".replace("%", "%%")
-            reading = how_to_read(in_range(wanted, default), may_be_none(cls, field.name))
-            if ranges and field.name in ranges:
-                reading = {**reading, "type": ranges[field.name]}
+            found = range_of(cls, field)
+            reading = how_to_read(reader_of(found) if found else wanted, may_be_none(cls, field.name))
             parser.add_argument(spelled(name), default=default, help=text, **reading)
 
 
@@ -108,33 +102,16 @@ def spelled(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def field_type(cls: type, name: str) -> Any:
-    """Return the type of a field, without the None that it may also be."""
-    kind = typing.get_type_hints(cls)[name]
-    return next(part for part in typing.get_args(kind) if part is not type(None)) if is_union(kind) else kind
-
-
-def may_be_none(cls: type, name: str) -> bool:
-    """Return whether a field may be None."""
-    kind = typing.get_type_hints(cls)[name]
-    return is_union(kind) and type(None) in typing.get_args(kind)
-
-
-def is_union(kind: Any) -> bool:
-    """Return whether a type is written as ``A | B``."""
-    return isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union
-
-
 def default_of(field: "dataclasses.Field[Any]") -> Any:
     """Return the default of a dataclass's field."""
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
-def in_range(wanted: Any, default: Any) -> Any:
-    """Return a reader of the numbers that make sense for nearly every option; other types as they are."""
-    if wanted is int:
-        return whole(0 if default == 0 else 1)
-    return number() if wanted is float else wanted
+def reader_of(found: Range) -> Callable[[str], Any]:
+    """Return what reads the numbers that a field takes."""
+    if found.values:
+        return one_of(*found.values)
+    return whole(found.least) if found.kind is int else number(above=found.above)
 
 
 def how_to_read(wanted: Any, optional: bool) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from embedseg_ops.command import slides, values
 from embedseg_ops.command.batch import Batch
-from embedseg_ops.command.jobs import CHOICE, Job, plan
+from embedseg_ops.command.jobs import Job, plan
 from embedseg_ops.command.options import add_parameters, argument_help, given_parameters
+from embedseg_ops.command.reading import add_choice, choice_of
 from embedseg_ops.command.speech import one_line, say
 from embedseg_ops.command.writers import WRITERS, Result
 from embedseg_ops.data.errors import DataError
@@ -63,12 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace files that something else wrote")
     parser.add_argument("--redo", action="store_true", help="do again what an earlier run has done with these options")
-    reading = parser.add_argument_group("what is read")
-    reading.add_argument("--channel", help="take this channel alone: its number, from 0, or its name")
-    reading.add_argument("--z", type=values.plane, help="plane of a volume for a 2D model: a number from 0, or all")
-    reading.add_argument("--time", type=values.plane, help="time point: a number from 0, or all")
-    reading.add_argument("--series", type=values.whole(0), help="which of a file's images, from 0")
-    reading.add_argument("--axes", help="names of a file's axes, letters of TZCYXS, where it has none or wrong ones")
+    add_choice(parser, one_by_one=True)
     network = parser.add_argument_group("the network")
     network.add_argument(
         "--diameter", type=values.number(above=True),
@@ -142,8 +138,7 @@ def check_postprocess(settings: Settings) -> None:
 def segment_file(path: Path, model: Model, options: argparse.Namespace, progress: bool) -> tuple[ImageFile, np.ndarray]:
     """Read an image and segment it, plane by plane if it has planes; return it and its labels."""
     settings = model[1]
-    choice = {name: getattr(options, name) for name in CHOICE}
-    image = read(path, settings.spatial_dims, channels=settings.channels, **choice)
+    image = read(path, settings.spatial_dims, channels=settings.channels, **choice_of(options))
     for note in image.notes:
         say(f"{path}: {note}")
     pixels = np.asarray(image.pixels)

@@ -10,7 +10,7 @@ from typing import Any
 
 from embedseg_ops.command import values
 from embedseg_ops.command.finding import Found
-from embedseg_ops.command.jobs import CHOICE
+from embedseg_ops.command.reading import choice_of
 from embedseg_ops.command.speech import one_line, say
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.images import open_image
@@ -65,7 +65,7 @@ def is_too_large(path: Path, settings: Settings, options: argparse.Namespace) ->
     free = memory_free()
     if free is None:
         return False
-    image = open_image(path, settings.spatial_dims, channels=settings.channels, **chosen(options))
+    image = open_image(path, settings.spatial_dims, channels=settings.channels, **choice_of(options))
     shape = image.pixels.shape
     return len(shape) == settings.spatial_dims + 1 and memory_needed(shape, settings, options.tile) > max(free, SMALL)
 
@@ -85,14 +85,9 @@ def segment_slide(path: Path, out: Path, model: Model, options: argparse.Namespa
         summary = segment_blocks(
             path, out, model, diameter=options.diameter, tile=options.tile, overlap=options.overlap,
             precision=options.precision, memory=options.memory, client=client,
-            choice=chosen(options) if path.suffix != ".npy" else None,
+            choice=choice_of(options) if path.suffix != ".npy" else None,
         )  # fmt: skip
     return summary.objects
-
-
-def chosen(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what is read of a file."""
-    return {name: getattr(options, name) for name in CHOICE}
 
 
 @contextlib.contextmanager

@@ -5,12 +5,14 @@ import dataclasses
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from embedseg_ops.command import values
 from embedseg_ops.command.config import configuration
-from embedseg_ops.command.options import add_options, make, or_none
+from embedseg_ops.command.options import add_options, make
 from embedseg_ops.command.outputs import check_outputs, is_ours
-from embedseg_ops.data.samples import Sample, load_folder
+from embedseg_ops.command.reading import add_choice, choice_of
+from embedseg_ops.data.sample_files import SampleFile, open_folder
 from embedseg_ops.data.scale import common_spacing
 from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.model.files import load_model
@@ -21,11 +23,6 @@ from embedseg_ops.train.trainer import Trainer
 
 HELP = "train a model on images and label maps"
 FILES = ("run.toml", "checkpoint.pt", "losses.csv", "best.safetensors", "last.safetensors")
-RANGES = {
-    **dict.fromkeys(("clip", "distance", "target_scale"), values.number(above=True)),
-    **dict.fromkeys(("diameter", "learning_rate"), or_none(values.number(above=True))),
-    "spatial_dims": values.one_of(2, 3),
-}
 FOUND_OUT = ("channels", "training", "scores")  # settings that no option gives
 
 
@@ -52,11 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--channels", type=values.whole(1),
         help="that the model takes: 1 makes colours grey, 3 makes grey colours; if not given, those of the first image",
     )  # fmt: skip
-    parser.add_argument("--channel", help="take this channel of the images alone: its number, from 0, or its name")
     parser.add_argument("--device", type=values.device, help="cpu, cuda, cuda:N or mps; CUDA where there is one")
     parser.add_argument("--overwrite", action="store_true", help="replace files in OUT that something else wrote")
-    add_options(parser.add_argument_group("training"), Options, ranges=RANGES)
-    add_options(parser.add_argument_group("the model"), Settings, skip=FOUND_OUT, ranges=RANGES)
+    add_choice(parser, one_by_one=False)
+    add_options(parser.add_argument_group("training"), Options)
+    add_options(parser.add_argument_group("the model"), Settings, skip=FOUND_OUT)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -70,11 +67,10 @@ def run(options: argparse.Namespace) -> int:
         begun = dataclasses.asdict(load_model(init)[1])
         begun["foreground"] |= options.foreground
         given |= {field: begun[field] for field in ("channels", *ARCHITECTURE)}
-    samples, validation = load_training_data(
-        options.data, given["spatial_dims"], given["channels"], options.hold_out, first, options.channel
-    )
+    choice = {**choice_of(options), "spatial_dims": given["spatial_dims"], "percentiles": given["percentiles"]}
+    samples, validation = load_training_data(options.data, given["channels"], options.hold_out, first, **choice)
     given["spacing"] = given["spacing"] or spacing_of(samples)
-    settings = make(Settings, {**given, "channels": len(samples[0].image)})
+    settings = make(Settings, {**given, "channels": len(samples[0].ends[0])})
     chosen = make(Options, given)
     trainer = Trainer(options.out, settings, samples, validation, chosen, options.device, progress=True, init=init)
     if first:
@@ -90,9 +86,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def spacing_of(samples: list[Sample]) -> tuple[float, ...] | None:
+def spacing_of(samples: list[SampleFile]) -> tuple[float, ...] | None:
     """Return the spacing that the files of volumes tell; images have pixels as long as wide."""
-    return common_spacing(sample.pixel_size for sample in samples if sample.labels.ndim == 3)
+    return common_spacing(sample.pixel_size for sample in samples if len(sample.shape) == 3)
 
 
 def check(out: Path, init: Path | None, overwrite: bool) -> None:
@@ -109,7 +105,7 @@ def used(options: argparse.Namespace, settings: Settings, chosen: Options) -> by
         "out": str(options.out.absolute()),
         "hold_out": options.hold_out,
         "channels": options.channels,
-        "channel": options.channel,
+        **choice_of(options),
         "init": options.init if is_name(options.init) else str(Path(options.init).absolute()),
         "device": options.device,
     }
@@ -117,17 +113,11 @@ def used(options: argparse.Namespace, settings: Settings, chosen: Options) -> by
 
 
 def load_training_data(
-    folder: Path, spatial_dims: int, channels: int | None, hold_out: int, progress: bool, channel: str | None = None
-) -> tuple[list[Sample], list[Sample]]:
+    folder: Path, channels: int | None, hold_out: int, progress: bool, **choice: Any
+) -> tuple[list[SampleFile], list[SampleFile]]:
     """Return the samples to train on and those to validate on: ``val/``, or every `hold_out`-th of ``train/``."""
-
-    def load(name: str, channels: int | None) -> list[Sample]:
-        return load_folder(
-            folder / name, spatial_dims=spatial_dims, channels=channels, progress=progress, channel=channel
-        )
-
-    samples = load("train", channels)
+    samples = open_folder(folder / "train", channels=channels, progress=progress, **choice)
     if (folder / "val").is_dir():
-        return samples, load("val", len(samples[0].image))
+        return samples, open_folder(folder / "val", channels=len(samples[0].ends[0]), progress=progress, **choice)
     held = samples[::hold_out] if hold_out and len(samples) > 1 else []
     return [sample for number, sample in enumerate(samples) if not (held and number % hold_out == 0)], held

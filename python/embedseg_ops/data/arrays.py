@@ -1,4 +1,4 @@
-"""NumPy files of labels: Cellpose's ``_seg.npy``, whose pickle is read with nothing in it that could do harm."""
+"""NumPy files: arrays, and Cellpose's ``_seg.npy``, whose pickle is read with nothing in it that could do harm."""
 
 import pickle
 from pathlib import Path
@@ -8,7 +8,9 @@ import numpy as np
 from numpy.lib import format as npy
 
 from embedseg_ops.data.errors import DataError, reading
+from embedseg_ops.data.stored import Stored
 
+BEGINNING = b"\x93NUM"
 ALLOWED = {
     ("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode"),
     *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
@@ -28,16 +30,24 @@ class Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it holds {module}.{name}, which is not read, as it could run code")
 
 
-def read_array(path: Path) -> np.ndarray:
-    """Return the labels of a ``_seg.npy`` (``masks``), or of an array."""
+def read_array(path: Path, windows: bool = False) -> np.ndarray:
+    """Return the labels of a ``_seg.npy`` (``masks``), or of an array: mapped into memory for `windows`, or read."""
     with reading(path), path.open("rb") as file:
         version = npy.read_magic(file)
         header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         _, _, dtype = header(file)
         if not dtype.hasobject:
-            return np.asarray(np.load(path, allow_pickle=False))
+            return np.asarray(np.load(path, mmap_mode="r" if windows else None, allow_pickle=False))
         content = Unpickler(file).load()
         content = content.item() if isinstance(content, np.ndarray) and content.ndim == 0 else content
         if not isinstance(content, dict) or "masks" not in content:
             raise DataError(f"{path}: expected Cellpose's masks in it")
         return np.asarray(content["masks"])
+
+
+def open_array(path: Path) -> Stored:
+    """Map an image into memory, whose last axes are Y and X; the others have no names."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.ndim < 2:
+        raise DataError(f"{path}: an array of shape {array.shape}, expected an image")
+    return Stored(path, array, "Q" * (array.ndim - 2) + "YX")

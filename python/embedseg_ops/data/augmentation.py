@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from embedseg_ops.data.windows import Sliced, nearest_places, sample_linear, sample_nearest, window_around
+from embedseg_ops.ops.ranges import check_fields
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -34,6 +37,10 @@ class Augmentation:
     noise: float = 0.05
     blur: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Raise a TypeError or ValueError that names the number which is not what it may be."""
+        check_fields(self)
+
 
 class Random:
     """Random numbers that are a function of a few integers, whatever ran before and on whichever machine."""
@@ -51,10 +58,10 @@ class Random:
 
 
 def random_crop(
-    image: Tensor, labels: Tensor, crop: tuple[int, ...], random: Random, augmentation: Augmentation | None,
+    image: Sliced, labels: Sliced, crop: tuple[int, ...], random: Random, augmentation: Augmentation | None,
     zoom: float = 1.0, spacing: tuple[float, ...] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """Cut one random crop out of an image and its labels.
+    """Cut one random crop out of an image and its labels; only the window that it shows is read.
 
     Args:
         image: float32 ``[C, *spatial]``, normalised.
@@ -73,22 +80,14 @@ def random_crop(
     points = sampling_points(labels.shape, crop, random, augmentation, zoom, spacing)  # [*crop, S], in pixels
     sizes = torch.tensor(labels.shape, dtype=torch.float32)
     grid = ((2 * points + 1) / sizes - 1).flip(-1)[None]  # in the units and the order of grid_sample
-    sampled = F.grid_sample(image[None], grid, "bilinear", "reflection", align_corners=False)[0]
-    nearest = sample_nearest(labels, grid)
+    places = nearest_places(grid, tuple(labels.shape))
+    window = window_around(places, tuple(labels.shape))
+    sampled = sample_linear(image, window, grid)
+    nearest = sample_nearest(labels, window, places)
     inside = ((points > -0.5) & (points < sizes - 0.5)).all(-1)
     if augmentation is not None:
         sampled = change_intensity(sampled, random, augmentation, spacing)
     return sampled, nearest, inside
-
-
-def sample_nearest(labels: Tensor, grid: Tensor) -> Tensor:
-    """Return the labels ``[*spatial]`` at the points ``[1, *crop, S]`` as int32 ``[*crop]``; float32 has 24 bits."""
-    ids = None
-    if labels.numel() > 0 and int(labels.max()) > 2**24:
-        ids, labels = labels.unique(return_inverse=True)  # type: ignore[no-untyped-call]
-    image = labels[None, None].to(torch.float32)
-    places = F.grid_sample(image, grid, "nearest", "reflection", align_corners=False)[0, 0].round()
-    return (places if ids is None else ids[places.long()]).to(torch.int32)
 
 
 def sampling_points(

@@ -1,14 +1,16 @@
 """The random crops that training sees: functions of seed and number alone."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from embedseg_ops.data.augmentation import Augmentation, Random, random_crop
-from embedseg_ops.data.samples import Sample
-from embedseg_ops.data.scale import enlargement, median_diameter
+from embedseg_ops.data.recent import Recent
+from embedseg_ops.data.sample_files import AnySample
+from embedseg_ops.data.scale import enlargement
 
 
 def crop_shape(side: int, spatial_dims: int, spacing: tuple[float, ...] | None, divisor: int = 8) -> tuple[int, ...]:
@@ -38,7 +40,7 @@ class CropDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """
 
     def __init__(
-        self, samples: list[Sample], crop: tuple[int, ...], seed: int = 0,
+        self, samples: Sequence[AnySample], crop: tuple[int, ...], seed: int = 0,
         augmentation: Augmentation | None = None, length: int = 1 << 31,
         diameter: float | None = None, spacing: tuple[float, ...] | None = None,
     ):  # fmt: skip
@@ -48,12 +50,12 @@ class CropDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self.augmentation = augmentation
         self.length = length
         self.spacing = spacing
-        self.zooms = [
-            1.0 if diameter is None else enlargement(median_diameter(sample.labels), diameter) for sample in samples
-        ]
-        sizes = [zoom ** len(crop) * sample.labels.numel() for zoom, sample in zip(self.zooms, samples, strict=True)]
+        self.recent = Recent()
+        self.zooms = [1.0 if diameter is None else enlargement(sample.diameter, diameter) for sample in samples]
+        sizes = [zoom ** len(crop) * math.prod(sample.shape) for zoom, sample in zip(self.zooms, samples, strict=True)]
         times = [max(1, round(math.sqrt(size / math.prod(crop)))) for size in sizes]
         self.epoch = np.repeat(np.arange(len(samples)), times)
+        self.order = (-1, self.epoch)
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -62,9 +64,10 @@ class CropDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
     def __getitem__(self, item: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return image float32, labels int32 and the bool mask; see `embedseg_ops.data.augmentation.random_crop`."""
         epoch, place = divmod(item, len(self.epoch))
-        order = Random(self.seed, 0, epoch).state.permutation(self.epoch)
-        number = order[place]
-        sample, random = self.samples[number], Random(self.seed, 1, item)
+        if self.order[0] != epoch:
+            self.order = epoch, Random(self.seed, 0, epoch).state.permutation(self.epoch)
+        number = self.order[1][place]
+        sample, random = self.recent.get(number, self.samples[number].open), Random(self.seed, 1, item)
         return random_crop(
             sample.image, sample.labels, self.crop, random, self.augmentation, self.zooms[number], self.spacing
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.formats import SUFFIXES
-from embedseg_ops.data.names import ENDINGS, OTHER_LABELS, find_files, label_stem, pair, stem
+from embedseg_ops.data.names import ENDINGS, OTHER_LABELS, find_arrays, find_files, label_stem, pair, stem
 from embedseg_ops.data.outlines import coco
 
 LABEL_FOLDERS = ("labels", "masks", "label", "mask")
@@ -35,10 +35,10 @@ def find_sources(folder: str | Path) -> list[Source]:
     """Return every image of a folder with its label files, sorted by name.
 
     Understands ``images/`` beside ``labels/`` or ``masks/`` (the same names, extensions aside, or with one of `ENDINGS`
-    after them), images with their labels beside them (Cellpose's ``NAME_masks.png`` and ``NAME_seg.npy``, ROIs in
-    ``NAME.zip``), COCO's JSON, Kaggle 2018 (``ID/images/*.png`` beside ``ID/masks/*.png``), BBBC006
-    (``BBBC006_v1_images_z_16`` beside ``BBBC006_v1_labels``; the nuclei, ``w1``) and CVPPP 2017 (``*_rgb.png`` beside
-    ``*_label.png``). Names that begin with a dot are skipped.
+    after them; NumPy's files where there are no others), images with their labels beside them (Cellpose's
+    ``NAME_masks.png`` and ``NAME_seg.npy``, ROIs in ``NAME.zip``), COCO's JSON, Kaggle 2018 (``ID/images/*.png`` beside
+    ``ID/masks/*.png``), BBBC006 (``BBBC006_v1_images_z_16`` beside ``BBBC006_v1_labels``; the nuclei, ``w1``) and
+    CVPPP 2017 (``*_rgb.png`` beside ``*_label.png``). Names that begin with a dot are skipped.
 
     Raises:
         DataError: no such folder or layout, an image without labels, labels without an image, two of one name.
@@ -74,7 +74,7 @@ def bbbc006_sources(folder: Path) -> list[Source]:
 def sources_by_name(folder: Path) -> list[Source]:
     """Return the pairs of ``images/`` and ``labels/`` or ``masks/``; labels may also be in ``images/``."""
     label_folder = next((folder / name for name in LABEL_FOLDERS if (folder / name).is_dir()), None)
-    images = find_files(folder / "images")
+    images = find_files(folder / "images") or find_arrays(folder / "images")
     if not images:
         raise DataError(f"{folder / 'images'}: no image in it ({', '.join(sorted(SUFFIXES))})")
     if label_folder is None:

@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+from embedseg_ops.data.arrays import BEGINNING, open_array
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.microscopes import READERS, open_microscope
 from embedseg_ops.data.ome_zarr import is_zarr, open_zarr
@@ -17,7 +18,9 @@ SUFFIXES = {*PICTURES, *TIFFS, *ZARRS, *READERS}
 TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def open_stored(path: Path, series: int | None = None, level: int = 0, as_stored: bool = False) -> Stored:
+def open_stored(
+    path: Path, series: int | None = None, level: int = 0, as_stored: bool = False, windows: bool = False
+) -> Stored:
     """Open an image of a file; see `open_tiff` for the arguments.
 
     Raises:
@@ -25,10 +28,10 @@ def open_stored(path: Path, series: int | None = None, level: int = 0, as_stored
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # decoders' own, of odd files; what is damaged is an error
-        return opened(path, series, level, as_stored)
+        return opened(path, series, level, as_stored, windows)
 
 
-def opened(path: Path, series: int | None, level: int, as_stored: bool) -> Stored:
+def opened(path: Path, series: int | None, level: int, as_stored: bool, windows: bool) -> Stored:
     """Open an image of a file by the reader that it belongs to."""
     if path.is_dir() and not is_zarr(path):
         raise DataError(f"{path}: a folder without Zarr's metadata, expected an image")
@@ -41,7 +44,9 @@ def opened(path: Path, series: int | None, level: int, as_stored: bool) -> Store
     if not beginning:
         raise DataError(f"{path}: empty")
     if beginning in TIFF_BEGINNINGS:
-        return open_tiff(path, series, level, as_stored)
+        return open_tiff(path, series, level, as_stored, windows)
     if series or level:
         raise DataError(f"{path}: holds one image; series and level are for TIFF, Zarr and microscopes' files")
+    if beginning == BEGINNING:
+        return open_array(path)
     return open_picture(path, as_stored)

@@ -42,6 +42,7 @@ class ImageFile:
 def open_image(
     path: str | Path, spatial_dims: int = 2, *, channels: int | None = None, channel: int | str | None = None,
     z: Plane = None, time: Plane = None, series: int | None = None, level: int = 0, axes: str | None = None,
+    windows: bool = False,
 ) -> ImageFile:  # fmt: skip
     """Open an image whose pixels are read when they are sliced, where the file allows it (TIFF, Zarr).
 
@@ -58,13 +59,14 @@ def open_image(
         series: which of several images of a file (from 0).
         level: of a pyramid; 0 is the largest.
         axes: names for the axes, one letter each of T, Z, C, Y, X, S; they overrule the file's.
+        windows: small parts will be read, again and again: what can be read in parts stays in the file.
 
     Raises:
         DataError: unreadable, or it does not hold what is wanted; the message says what it holds.
     """
     path = Path(path)
     with reading(path):
-        stored = open_stored(path, series, level)
+        stored = open_stored(path, series, level, windows=windows)
         asked = {"Z": spatial_dims == 3 or z is not None, "T": time is not None, "C": channel is not None}
         stored = name_axes(stored, "".join(name for name, wanted in asked.items() if wanted), channels, axes)
         view, names = arrange(stored, spatial_dims, channels, channel, {"T": time, "Z": z})

@@ -14,8 +14,10 @@ from embedseg_ops.data.folders import Source
 from embedseg_ops.data.formats import open_stored
 from embedseg_ops.data.masks import suspicion
 from embedseg_ops.data.outlines import coco, read_coco, read_rois
-from embedseg_ops.data.stored import Stored
+from embedseg_ops.data.stored import Pixels, Stored
 
+COCO, ROIS = ".json", (".zip", ".roi")
+OUTLINES = (COCO, *ROIS)
 TABLE = 2**26  # ids up to here are renumbered through a table
 
 
@@ -29,11 +31,17 @@ def read_labels(path: str | Path, spatial_dims: int = 2) -> np.ndarray:
         DataError: unreadable, not whole numbers, below −1, or of the wrong number of axes.
     """
     path = Path(path)
-    labels = stored_labels(path, spatial_dims)
+    return renumbered(checked_labels(path, spatial_dims))
+
+
+def checked_labels(path: Path, spatial_dims: int) -> np.ndarray:
+    """Return whole numbers ``[*spatial]`` as they are stored, from −1; what looks like a mask is a `DataWarning`."""
+    with reading(path):
+        labels = whole_numbers(path, open_labels(path, spatial_dims)[0])
     found = suspicion(labels)
     if found:
         warnings.warn(f"{path}: {found}", DataWarning, stacklevel=2)
-    return renumbered(labels)
+    return labels
 
 
 def read_source_labels(source: Source, shape: tuple[int, ...]) -> np.ndarray:
@@ -45,18 +53,28 @@ def read_source_labels(source: Source, shape: tuple[int, ...]) -> np.ndarray:
     labels = np.zeros(shape, np.int32)
     for number, path in enumerate(source.labels, 1):
         read = read_mask(path, len(shape)) if source.masks else read_any_labels(path, source.image, shape)
-        if read.shape != shape:
-            raise DataError(f"{path}: size {read.shape}, but its image {source.image} has size {shape}")
+        check_size(path, read, source, shape)
         labels = np.where(read, number, labels) if source.masks else read
     return labels.astype(np.int32)
+
+
+def check_size(path: Path, labels: np.ndarray, source: Source, shape: tuple[int, ...]) -> None:
+    """Refuse labels of another size than their image's `shape`."""
+    if labels.shape != shape:
+        raise DataError(f"{path}: size {labels.shape}, but its image {source.image} has size {shape}")
+
+
+def is_label_map(source: Source) -> bool:
+    """Return whether the labels are in one file that has a number for each pixel."""
+    return not source.masks and source.labels[0].suffix.lower() not in OUTLINES
 
 
 def read_any_labels(path: Path, image: Path, shape: tuple[int, ...]) -> np.ndarray:
     """Return the labels of an image from a label map, or from outlines, which need its `shape`."""
     suffix = path.suffix.lower()
-    if suffix == ".json":
+    if suffix == COCO:
         return read_coco(path, name_in_coco(path, image), shape)
-    if suffix in (".zip", ".roi"):
+    if suffix in ROIS:
         with reading(path):
             return read_rois(path, shape)
     return read_labels(path, len(shape))
@@ -77,21 +95,28 @@ def read_mask(path: Path, spatial_dims: int) -> np.ndarray:
         return np.asarray(view[...].any(0))
 
 
-def stored_labels(path: Path, spatial_dims: int) -> np.ndarray:
-    """Return whole numbers ``[*spatial]`` as they are stored, from −1."""
-    with reading(path):
-        if path.suffix.lower() == ".npy":
-            labels = read_array(path)
-            if labels.ndim != spatial_dims:
-                raise DataError(f"{path}: shape {labels.shape}, expected a label map with {spatial_dims} axes")
-            return whole_numbers(path, labels)
-        refuse_lossy(path)
-        stored = without_channels(open_stored(path, as_stored=True), spatial_dims)
-        if stored.length("S") > 1 or stored.length("C") > 1:
-            raise DataError(f"{described(stored)}; expected a label map, with one number, not a colour, a pixel")
-        stored = name_axes(stored, "Z" if spatial_dims == 3 else "")
-        view, _ = arrange(stored, spatial_dims, 1, None, {"T": None, "Z": None})
-        return whole_numbers(path, view[0])
+def open_labels(path: Path, spatial_dims: int, windows: bool = False) -> Pixels:
+    """Open a label map ``[1, *spatial]`` with the numbers that are stored, whatever they are.
+
+    Args:
+        path: the file.
+        spatial_dims: 2 or 3.
+        windows: as of `embedseg_ops.data.formats.open_stored`.
+
+    Raises:
+        DataError: no numbers, or of the wrong number of axes.
+    """
+    if path.suffix.lower() == ".npy":
+        labels = read_array(path, windows)
+        if labels.ndim != spatial_dims:
+            raise DataError(f"{path}: shape {labels.shape}, expected a label map with {spatial_dims} axes")
+        return labels[None]
+    refuse_lossy(path)
+    stored = without_channels(open_stored(path, as_stored=True, windows=windows), spatial_dims)
+    if stored.length("S") > 1 or stored.length("C") > 1:
+        raise DataError(f"{described(stored)}; expected a label map, with one number, not a colour, a pixel")
+    stored = name_axes(stored, "Z" if spatial_dims == 3 else "")
+    return arrange(stored, spatial_dims, 1, None, {"T": None, "Z": None})[0]
 
 
 def without_channels(stored: Stored, spatial_dims: int) -> Stored:
@@ -140,3 +165,19 @@ def renumbered(labels: np.ndarray) -> np.ndarray:
     numbers = np.cumsum(ids > 0).astype(np.int32)
     numbers[ids < 0] = -1
     return np.asarray(numbers[places].reshape(labels.shape))
+
+
+def ids_of(labels: np.ndarray, renumbered: np.ndarray) -> np.ndarray | None:
+    """Return the ids of a label map, in their order; None if it needs no renumbering."""
+    if not labels.size or labels.max() == max(0, renumbered.max()):
+        return None
+    ids = np.unique(labels)
+    return np.asarray(ids[ids > 0])
+
+
+def numbered(labels: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
+    """Return a part of a label map with the `ids_of` the whole as `renumbered` does the whole."""
+    if ids is None:
+        return labels.astype(np.int32)
+    numbers = np.searchsorted(ids, labels.clip(0)).astype(np.int32) + 1
+    return np.where(labels > 0, numbers, labels.astype(np.int32))

@@ -26,6 +26,11 @@ def find_files(folder: Path, others: bool = False) -> list[Path]:
     )
 
 
+def find_arrays(folder: Path) -> list[Path]:
+    """Return the NumPy files of a folder that are not Cellpose's, sorted by name."""
+    return sorted(path for path in folder.glob("[!.]*.npy") if not path.stem.endswith("_seg"))
+
+
 def stem(path: Path) -> str:
     """Return a file's name without its extension, ``.ome`` included."""
     return path.stem.removesuffix(".ome")

@@ -18,11 +18,15 @@ def median_diameter(labels: Tensor) -> float | None:
     Args:
         labels: integer ``[*spatial]``; objects are above 0.
     """
-    sizes = torch.unique(labels[labels > 0], return_counts=True)[1].double()
+    return diameter_of(torch.unique(labels[labels > 0], return_counts=True)[1], labels.ndim)
+
+
+def diameter_of(sizes: Tensor, spatial_dims: int) -> float | None:
+    """Return the `median_diameter` of objects of these sizes, in pixels."""
     if len(sizes) == 0:
         return None
-    size = float(sizes.quantile(0.5))
-    return math.sqrt(4 * size / math.pi) if labels.ndim == 2 else math.cbrt(6 * size / math.pi)
+    size = float(sizes.double().quantile(0.5))
+    return math.sqrt(4 * size / math.pi) if spatial_dims == 2 else math.cbrt(6 * size / math.pi)
 
 
 def enlargement(found: float | None, wanted: float | None) -> float:

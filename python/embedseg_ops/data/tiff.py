@@ -17,12 +17,15 @@ from embedseg_ops.data.stored import Pixels, Stored, native
 from embedseg_ops.data.tiff_metadata import channel_names, colour_samples, number_of, pixel_size, scientific
 
 LAZY_BYTES = 2**28  # smaller images are read at once
+WINDOWS_BYTES = 2**22  # so are those that are compressed, where windows are wanted
 ORIENTATION = 274  # the tag
 BECOME_RGB = (COMPRESSION.JPEG, COMPRESSION.APERIO_JP2000_YCBC)  # whose decoders turn YCbCr into RGB
 AS_THEY_ARE = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.MASK)
 
 
-def open_tiff(path: Path, series: int | None = None, level: int = 0, as_stored: bool = False) -> Stored:
+def open_tiff(
+    path: Path, series: int | None = None, level: int = 0, as_stored: bool = False, windows: bool = False
+) -> Stored:
     """Open one image of a TIFF file; a large one lazily, where nothing has to be done to its numbers.
 
     Args:
@@ -30,6 +33,7 @@ def open_tiff(path: Path, series: int | None = None, level: int = 0, as_stored: 
         series: which of several images.
         level: of a pyramid; 0 is the largest.
         as_stored: numbers as they are, without colour tables and white as zero, for label maps.
+        windows: small parts of it will be read, again and again; so leave in the file what can be read in parts.
     """
     with quiet(path), TiffFile(path) as file:
         chosen, notes = choose(path, file, series)
@@ -44,7 +48,7 @@ def open_tiff(path: Path, series: int | None = None, level: int = 0, as_stored: 
         ):
             pixels: Pixels = through_pillow(path, page.index)
             axes = "YXS"
-        elif orientation == 1 and chosen.levels[level].nbytes > LAZY_BYTES and plain(page, as_stored):
+        elif orientation == 1 and is_lazy(chosen.levels[level], windows) and plain(page, as_stored):
             pixels = lazy(path, chosen, level)
         else:
             check_memory(path, chosen.levels[level].nbytes)
@@ -127,6 +131,14 @@ def orientation_of(page: Any) -> int:
     """Return how an image is turned, 1 to 8."""
     value = page.tags.valueof(ORIENTATION, 1)
     return int(value) if value in range(1, 9) else 1
+
+
+def is_lazy(chosen: TiffPageSeries, windows: bool) -> bool:
+    """Return whether an image is read when it is sliced; one in one compressed piece would be decoded each time."""
+    if not windows:
+        return chosen.nbytes > LAZY_BYTES
+    in_pieces = len(chosen) > 1 or len(chosen.keyframe.dataoffsets) > 1
+    return chosen.dataoffset is not None or (chosen.nbytes > WINDOWS_BYTES and in_pieces)
 
 
 def through_pillow(path: Path, number: int) -> np.ndarray:

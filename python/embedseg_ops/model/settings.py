@@ -9,6 +9,7 @@ from embedseg_ops.data.scale import relative
 from embedseg_ops.model.networks import EmbeddingModel, build_model
 from embedseg_ops.ops.numbers import check_spacing
 from embedseg_ops.ops.options import TUNED, PostprocessOptions, current_names
+from embedseg_ops.ops.ranges import ABOVE_0, check_fields, one_of
 
 ARCHITECTURE = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm", "foreground",
                 "residual")  # fmt: skip
@@ -48,12 +49,12 @@ class Settings:
     dim: int = 16
     filters: int = 32
     head_filters: int | None = None
-    spatial_dims: int = 2
+    spatial_dims: int = field(default=2, metadata=one_of(2, 3))
     distance_features: bool = False
     batch_norm: bool = False
     foreground: bool = False
     residual: int = 0
-    diameter: float | None = None
+    diameter: float | None = field(default=None, metadata=ABOVE_0)
     spacing: tuple[float, ...] | None = None
     percentiles: tuple[float, float] = (1.0, 99.8)
     postprocess: PostprocessOptions = field(default_factory=TUNED.copy)
@@ -64,7 +65,8 @@ class Settings:
     scores: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Bring the spacing to its form; raise a TypeError or ValueError if it has none."""
+        """Bring the spacing to its form; raise a TypeError or ValueError that names what is not what it may be."""
+        check_fields(self)
         if self.spacing is not None:
             object.__setattr__(self, "spacing", relative(check_spacing(self.spacing, self.spatial_dims)))
 

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from embedseg_ops.data.samples import Sample
+from embedseg_ops.data.sample_files import AnySample
 from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.evaluate import figures
 
@@ -58,7 +58,7 @@ class RunLog:
             for name, value in values.items():
                 self.board.add_scalar(name, value, step)
 
-    def pictures(self, step: int, sample: Sample, embedding: Tensor, distance: Tensor, labels: Tensor) -> None:
+    def pictures(self, step: int, sample: AnySample, embedding: Tensor, distance: Tensor, labels: Tensor) -> None:
         """Hand TensorBoard an image with its distance map, embedding and segmentation; of a volume the middle plane."""
         if self.board is None:
             return

@@ -11,11 +11,13 @@ from typing import Any, Literal
 import torch
 
 from embedseg_ops.data.augmentation import Augmentation
-from embedseg_ops.data.samples import Sample
+from embedseg_ops.data.sample_files import AnySample
+from embedseg_ops.data.samples import feed
 from embedseg_ops.model.settings import CARD, Settings
-from embedseg_ops.ops.numbers import check_not_negative, check_positive, check_size
 from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.ops.ranges import ABOVE_0, check_fields
 
+EACH = "each "  # begins a digest of digests
 NEW_RATE, FINE_TUNING_RATE = 2e-3, 2e-5
 
 
@@ -54,13 +56,13 @@ class Options:
     steps: int = 12000
     batch: int = 8
     crop: int = 192
-    learning_rate: float | None = None
+    learning_rate: float | None = field(default=None, metadata=ABOVE_0)
     weight_decay: float = 1e-4
-    clip: float = 1.0
-    distance: float = 10.0
+    clip: float = field(default=1.0, metadata=ABOVE_0)
+    distance: float = field(default=10.0, metadata=ABOVE_0)
     embedding_weight: float = 5.0
     weights: Literal["balanced"] | None = None
-    target_scale: float = 10.0
+    target_scale: float = field(default=10.0, metadata=ABOVE_0)
     sparsity_weight: float = 0.0
     foreground_weight: float = 10.0
     object_weights: bool = False
@@ -73,16 +75,7 @@ class Options:
 
     def __post_init__(self) -> None:
         """Raise a TypeError or ValueError that names the option which is not what it may be."""
-        for name in ("steps", "batch", "crop", "checkpoint_every", "validate_every"):
-            check_size(getattr(self, name), name)
-        for name in ("seed", "workers"):
-            check_size(getattr(self, name), name, smallest=0)
-        for name in ("weight_decay", "embedding_weight", "sparsity_weight", "foreground_weight"):
-            check_not_negative(getattr(self, name), name)
-        for name in ("clip", "distance", "target_scale"):
-            check_positive(getattr(self, name), name)
-        if self.learning_rate is not None:
-            check_not_negative(self.learning_rate, "learning_rate")
+        check_fields(self)
         if self.weights not in ("balanced", None):
             raise ValueError(f'weights must be "balanced" or None, got {self.weights!r}')
 
@@ -104,7 +97,7 @@ def check_postprocess(settings: Settings) -> None:
 
 
 def identity(
-    settings: Settings, options: Options, images: Sequence[Sample] = (), init: str | Path | None = None
+    settings: Settings, options: Options, images: Sequence[AnySample] = (), init: str | Path | None = None
 ) -> dict[str, Any]:
     """Return what a run must have in common with the checkpoint that it continues from: what weights depend on."""
     chosen = dataclasses.asdict(options)
@@ -117,13 +110,16 @@ def identity(
     return {"options": chosen, "settings": kept, "start": start}
 
 
-def digest_of_images(samples: Sequence[Sample]) -> str:
+def digest_of_images(samples: Sequence[AnySample]) -> str:
     """Return a digest of the samples' pixels and labels, in their order, wherever the files lie."""
+    return EACH + digest(b"".join(sample.digest for sample in samples))
+
+
+def old_digest_of_images(samples: Sequence[AnySample]) -> str:
+    """Return the digest of all pixels in one, which older checkpoints hold; everything is read for it."""
     found = hashlib.blake2b(digest_size=16)
     for sample in samples:
-        for tensor in (sample.image, sample.labels):
-            found.update(repr(list(tensor.shape)).encode())
-            found.update(tensor.contiguous().numpy().data)
+        feed(found, sample.image, sample.labels)
     return found.hexdigest()
 
 
@@ -132,10 +128,11 @@ def digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def differences(begun: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def differences(begun: dict[str, Any], now: dict[str, Any], images: Sequence[AnySample] = ()) -> list[str]:
     """Return the names of what differs between two identities, but for steps that grew.
 
-    What an older run does not name had its default; images and the model that it started from may be any.
+    What an older run does not name had its default; images and the model that it started from may be any. For a run
+    with an `old_digest_of_images`, that of the `images` is computed.
     """
     defaults = identity(Settings(), Options())
     found = [
@@ -146,5 +143,8 @@ def differences(begun: dict[str, Any], now: dict[str, Any]) -> list[str]:
     ]
     if begun["options"].get("steps", 0) <= now["options"]["steps"]:
         found = [name for name in found if name != "steps"]
-    start = begun.get("start", now["start"])
-    return sorted(found + [name for name, value in now["start"].items() if start[name] != value])
+    expected = now["start"]
+    start = begun.get("start", expected)
+    if not start["images"].startswith(EACH):
+        expected = {**expected, "images": old_digest_of_images(images)}
+    return sorted(found + [name for name, value in expected.items() if start[name] != value])

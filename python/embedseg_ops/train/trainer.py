@@ -1,6 +1,7 @@
 """Training: one process or many, on CPU or GPU, interrupted and resumed without a trace in the losses."""
 
 import dataclasses
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from embedseg_ops.data.crops import CropDataset, crop_shape
-from embedseg_ops.data.samples import Sample
+from embedseg_ops.data.sample_files import AnySample
+from embedseg_ops.data.writing import remove_leftovers
 from embedseg_ops.evaluate.metrics import average_precision
 from embedseg_ops.model.devices import choose_device, has_bf16
 from embedseg_ops.model.files import save_model, start_from
@@ -41,7 +43,7 @@ class Trainer:
     Args:
         out: the folder.
         settings: describes the network and its use; see `embedseg_ops.model.settings.Settings`.
-        train: samples to train on.
+        train: samples to train on, in memory or in files; see `embedseg_ops.data.sample_files.open_folder`.
         validation: samples to measure on; none: the last network is the best.
         options: how to train.
         device: None: CUDA where there is one, else the CPU.
@@ -59,9 +61,9 @@ class Trainer:
     """
 
     def __init__(
-        self, out: str | Path, settings: Settings, train: list[Sample], validation: list[Sample], options: Options,
-        device: str | torch.device | None = None, model: EmbeddingModel | None = None, progress: bool = False,
-        init: ModelName | None = None,
+        self, out: str | Path, settings: Settings, train: Sequence[AnySample], validation: Sequence[AnySample],
+        options: Options, device: str | torch.device | None = None, model: EmbeddingModel | None = None,
+        progress: bool = False, init: ModelName | None = None,
     ):  # fmt: skip
         self.out, self.settings, self.validation = Path(out), settings, validation
         init = None if init is None else find_model(init)
@@ -102,7 +104,7 @@ class Trainer:
         checkpoint = load_checkpoint(self.out / "checkpoint.pt", self.model, self.optimizer, self.schedule)
         if checkpoint is None:
             return
-        different = differences(checkpoint["identity"], self.identity)
+        different = differences(checkpoint["identity"], self.identity, self.crops.samples)
         if different:
             raise ValueError(
                 f"{self.out} holds a run with other options ({', '.join(different)}): choose another folder"
@@ -121,7 +123,10 @@ class Trainer:
                 the last checkpoint stays.
             KeyboardInterrupt: a signal came.
         """
-        with self.interruption, locked(self.out) if self.group.rank == 0 else nullcontext():
+        first = self.group.rank == 0
+        with self.interruption, locked(self.out) if first else nullcontext():
+            if first:
+                remove_leftovers(self.out)
             try:
                 self.train()
             finally:
@@ -224,7 +229,7 @@ class Trainer:
                 self.save("best", {"mean AP": mean_ap, "AP50": ap50})
         self.best = max(self.best, mean_ap)
 
-    def segment(self, sample: Sample) -> Tensor:
+    def segment(self, sample: AnySample) -> Tensor:
         """Return the labels of a validation sample; draw the first."""
         with self.autocast():
             embedding, distance = predict_scaled(sample.image, self.model, self.settings)

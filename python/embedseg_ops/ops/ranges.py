@@ -1,0 +1,78 @@
+"""Which numbers the fields of a dataclass of options take: one rule, for Python and for the command line."""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+from embedseg_ops.ops.numbers import check_not_negative, check_positive, check_size
+
+ABOVE_0 = {"above": True}  # metadata of a field that is not 0
+
+
+def one_of(*values: int) -> dict[str, tuple[int, ...]]:
+    """Return the metadata of a field that is one of these numbers."""
+    return {"values": values}
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that a field takes, besides None where its type says so.
+
+    Args:
+        kind: int or float.
+        least: the smallest; 1 for whole numbers, 0 for those whose default is 0.
+        above: whether a float is above 0, and not 0.
+        values: if there are any, nothing else.
+    """
+
+    kind: type
+    least: int = 0
+    above: bool = False
+    values: tuple[int, ...] = ()
+
+    def check(self, value: Any, name: str) -> None:
+        """Raise a TypeError or ValueError that names the field, for a number that it does not take."""
+        if self.values:
+            if value not in self.values:
+                raise ValueError(f"{name} must be {' or '.join(map(str, self.values))}, got {value!r}")
+        elif self.kind is int:
+            check_size(value, name, self.least)
+        elif self.above:
+            check_positive(value, name)
+        else:
+            check_not_negative(value, name)
+
+
+def check_fields(options: Any) -> None:
+    """Raise a TypeError or ValueError that names the field of a dataclass whose number it does not take."""
+    for field in dataclasses.fields(options):
+        value, found = getattr(options, field.name), range_of(type(options), field)
+        if found and not (value is None and may_be_none(type(options), field.name)):
+            found.check(value, field.name)
+
+
+def range_of(cls: type, field: "dataclasses.Field[Any]") -> Range | None:
+    """Return the numbers that a field takes; None for one that is no number."""
+    kind = field_type(cls, field.name)
+    if kind not in (int, float):
+        return None
+    return Range(kind, 0 if field.default == 0 or kind is float else 1, **field.metadata)
+
+
+def field_type(cls: type, name: str) -> Any:
+    """Return the type of a field, without the None that it may also be."""
+    kind = typing.get_type_hints(cls)[name]
+    return next(part for part in typing.get_args(kind) if part is not type(None)) if is_union(kind) else kind
+
+
+def may_be_none(cls: type, name: str) -> bool:
+    """Return whether a field may be None."""
+    kind = typing.get_type_hints(cls)[name]
+    return is_union(kind) and type(None) in typing.get_args(kind)
+
+
+def is_union(kind: Any) -> bool:
+    """Return whether a type is written as ``A | B``."""
+    return isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union

@@ -23,6 +23,7 @@ from embedseg_ops.predict.blocks.percentiles import image_percentiles
 from embedseg_ops.predict.blocks.seeds import first_pixels
 from embedseg_ops.predict.blocks.sizes import choose_core, read_bytes
 from embedseg_ops.predict.tiles import tiles
+from embedseg_ops.predict.zoom import Zoom
 
 
 def small_model(spatial_dims=2, channels=1):
@@ -68,6 +69,39 @@ def test_equals_segment_in_bfloat16(shape, tile, overlap):
     segment_blocks(image, out, model, block=16, halo=4, progress=False, **how)
     np.testing.assert_array_equal(out, segment(image, model, **how))
     assert (out != segment(image, model, tile=tile, overlap=overlap)).any()  # it was another precision
+
+
+@pytest.mark.parametrize(
+    ("shape", "diameter"), [((61, 90), 13), ((2, 40, 33), 17.3), ((14, 18, 20), 20), ((30, 20), 25), ((30, 20), 99)]
+)
+def test_equals_segment_of_an_enlarged_image(shape, diameter):
+    network, settings = small_model(3 if shape[0] == 14 else 2, 2 if shape[0] == 2 else 1)
+    model = network, dataclasses.replace(settings, diameter=26)
+    how = {"diameter": diameter, "tile": 40 if len(shape) == 2 else 32, "overlap": 16}
+    expected = segment(image_of(shape), model, **how)
+    assert expected.max() >= 2
+    out = np.zeros(expected.shape, np.uint32)
+    segment_blocks(image_of(shape), out, model, block=16, halo=4, progress=False, **how)
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_the_diameter_is_not_estimated_in_blocks():
+    network, settings = small_model()
+    with pytest.raises(ValueError, match="this model wants objects of 26 pixels: give the diameter="):
+        segment_blocks(np.zeros((9, 9)), np.zeros((9, 9), int), (network, dataclasses.replace(settings, diameter=26)))
+
+
+@given(st.integers(1, 40), st.integers(1, 30), st.integers(1, 60), st.integers(1, 50), st.integers(0, 99))
+def test_windows_of_a_zoomed_image_are_those_of_the_whole(height, width, rows, columns, seed):
+    random = np.random.default_rng(seed)
+    image = torch.from_numpy(random.random((3, height, width), np.float32))
+    zoom = Zoom((height, width), (rows, columns))
+    whole = zoom(image)
+    expected = torch.nn.functional.interpolate(image[None], zoom.size, mode="bilinear", align_corners=False)[0]
+    torch.testing.assert_close(whole, expected, rtol=0, atol=1e-5)
+    top, left = random.integers(0, rows), random.integers(0, columns)
+    window = (slice(top, random.integers(top, rows) + 1), slice(left, random.integers(left, columns) + 1))
+    assert torch.equal(zoom(image[(slice(None), *zoom.source(window))], window), whole[(slice(None), *window)])
 
 
 def test_a_run_keeps_to_its_precision(tmp_path):

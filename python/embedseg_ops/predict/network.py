@@ -70,7 +70,8 @@ def predict_tile(image: Tensor, model: Network) -> tuple[Tensor, Tensor]:
     Returns:
         embedding float32 ``[D, *tile]`` and distance map float32 ``[*tile]``, on the CPU.
     """
-    outputs = model(image[None].to(next(model.parameters()).device))
+    tile = image[None].clone(memory_format=torch.contiguous_format)  # a network's bits depend on its input's strides
+    outputs = model(tile.to(next(model.parameters()).device))
     embedding, distance = (output[0].cpu().float() for output in outputs)
     return embedding, distance
 

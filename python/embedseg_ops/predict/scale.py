@@ -1,16 +1,14 @@
 """The network over an image whose objects are brought to the size that it knows."""
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from embedseg_ops.data.scale import enlargement, median_diameter
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.network import predict_network
 from embedseg_ops.predict.prepare import Network
+from embedseg_ops.predict.zoom import Zoom
 
-MODES = {2: "bilinear", 3: "trilinear"}
 SAME = 1.1  # a further enlargement below this is not worth another pass
 PASSES = 3  # at most: where the first one merges tiny objects, they look larger than they are
 
@@ -40,15 +38,14 @@ def predict_scaled(
     Raises:
         ValueError: `diameter` is not positive, or given for a model that has none.
     """
-    if diameter is not None and settings.diameter is None:
-        raise ValueError("diameter is given, but this model has none of its own: it sees every image as it is")
-    if diameter is not None and not diameter > 0:
-        raise ValueError(f"diameter must be positive, got {diameter}")
+    check_diameter(diameter, settings)
 
-    def outputs(zoom: float) -> tuple[Tensor, Tensor]:
-        if zoom < SAME:
+    def outputs(factor: float) -> tuple[Tensor, Tensor]:
+        if factor < SAME:
             return predict_network(image, model, tile, overlap, progress)
-        return shrink(predict_network(enlarge(image, zoom), model, tile, overlap, progress), image.shape[1:])
+        zoom = Zoom.by(factor, image.shape[1:])
+        embedding, distance = predict_network(zoom(image), model, tile, overlap, progress)
+        return zoom.back()(embedding[0])[None], zoom.back()(distance)
 
     if settings.diameter is None:
         return outputs(1.0)
@@ -64,17 +61,9 @@ def predict_scaled(
     return found
 
 
-def enlarge(image: Tensor, zoom: float) -> Tensor:
-    """Return the image ``[C, *spatial]`` with `zoom` times as many pixels along every axis."""
-    size = [max(1, round(length * zoom)) for length in image.shape[1:]]
-    return F.interpolate(image[None], size, mode=MODES[image.ndim - 1], align_corners=False)[0]
-
-
-def shrink(outputs: tuple[Tensor, Tensor], size: torch.Size) -> tuple[Tensor, Tensor]:
-    """Return embedding ``[1, D, *larger]`` and distance map ``[1, *larger]``, brought to `size`."""
-    embedding, distance = outputs
-    mode = MODES[len(size)]
-    return (
-        F.interpolate(embedding, size, mode=mode, align_corners=False),
-        F.interpolate(distance[None], size, mode=mode, align_corners=False)[0],
-    )
+def check_diameter(diameter: float | None, settings: Settings) -> None:
+    """Raise a ValueError for a diameter that is not positive, or that a model has no use for."""
+    if diameter is not None and settings.diameter is None:
+        raise ValueError("diameter is given, but this model has none of its own: it sees every image as it is")
+    if diameter is not None and not diameter > 0:
+        raise ValueError(f"diameter must be positive, got {diameter}")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from embedseg_ops.predict.blocks.grid import Box, extent, intersect, within
 from embedseg_ops.predict.tiles import Stretch, split_axis
+from embedseg_ops.predict.zoom import Zoom
 
 
 class Maps(Protocol):
@@ -150,6 +151,27 @@ class TileMaps:
             own = stretch.weights[part.start - stretch.start : part.stop - stretch.start].numpy()
             weights = weights[..., None] * own
         return weights[..., None]
+
+
+@dataclass(frozen=True)
+class ZoomedMaps:
+    """Maps in the image's pixels, of a network that saw it enlarged.
+
+    Args:
+        maps: of the enlarged image.
+        zoom: back to the image's pixels.
+    """
+
+    maps: Maps
+    zoom: Zoom
+
+    def embedding(self, window: Box) -> Tensor:
+        """Return the embedding of a window, ``[D, *window]``."""
+        return self.zoom(self.maps.embedding(self.zoom.source(window)), window)
+
+    def distance(self, window: Box) -> Tensor:
+        """Return the distance map of a window, ``[*window]``."""
+        return self.zoom(self.maps.distance(self.zoom.source(window))[None], window)[0]
 
 
 def _spans(axis: Sequence[Stretch], window: slice) -> list[tuple[slice, list[int]]]:

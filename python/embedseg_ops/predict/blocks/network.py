@@ -15,6 +15,7 @@ from embedseg_ops.model.files import load_model
 from embedseg_ops.predict.blocks.maps import TileMaps
 from embedseg_ops.predict.network import predict_tile
 from embedseg_ops.predict.prepare import Precision, Prepared, prepare
+from embedseg_ops.predict.zoom import Zoom
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Tiler:
         device: where it runs; None: CUDA where the task finds one, else the CPU.
         precision: of its convolutions.
         maps: where its outputs go.
+        zoom: to the pixels that the network sees; None: it sees those of the image.
     """
 
     image: Planes
@@ -96,11 +98,14 @@ class Tiler:
     device: str | None
     precision: Precision
     maps: TileMaps
+    zoom: Zoom | None = None
 
     def read(self, number: int) -> Tensor:
-        """Return a tile, normalised."""
+        """Return a tile, normalised, as the network sees it."""
         box = tuple(slice(part.start, part.stop) for part in self.maps.grid.tile(number))
-        return stretch(self.image[(slice(None), *box)], self.low, self.high)
+        source = self.zoom.source(box) if self.zoom else box
+        normalised = stretch(self.image[(slice(None), *source)], self.low, self.high)
+        return self.zoom(normalised, box) if self.zoom else normalised
 
     def predict(self, number: int, image: Tensor) -> None:
         """Write the network's output for a tile."""

@@ -1,6 +1,7 @@
 """From an image of any size to labels, block by block."""
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,7 +22,7 @@ from embedseg_ops.predict.blocks.engine import read_ahead, run_tasks
 from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.blocks.job import Job
-from embedseg_ops.predict.blocks.maps import TileGrid, TileMaps
+from embedseg_ops.predict.blocks.maps import TileGrid, TileMaps, ZoomedMaps
 from embedseg_ops.predict.blocks.network import Opened, Planes, Tiler
 from embedseg_ops.predict.blocks.options import complete
 from embedseg_ops.predict.blocks.passes import Summary, finished, run_passes
@@ -31,7 +32,8 @@ from embedseg_ops.predict.blocks.sizes import HALOS, choose_core
 from embedseg_ops.predict.blocks.stores import open_labels
 from embedseg_ops.predict.network import tile_sizes
 from embedseg_ops.predict.prepare import Precision, choose_precision
-from embedseg_ops.predict.scale import SAME
+from embedseg_ops.predict.scale import SAME, check_diameter
+from embedseg_ops.predict.zoom import Zoom
 
 
 def segment_blocks(
@@ -67,7 +69,7 @@ def segment_blocks(
             (OME-Zarr 0.5, uint32, with a pyramid) or .npy (uint32), made if it is not there.
         model: as of :func:`embedseg_ops.segment`.
         device: where the network runs; None: CUDA where there is one, else the CPU.
-        diameter: as of :func:`embedseg_ops.segment`, for a model that has one; the image is not enlarged in blocks.
+        diameter: as of :func:`embedseg_ops.segment`, to be given for a model that has one.
         tile: see `predict_network`.
         overlap: see `predict_network`.
         precision: as of :func:`embedseg_ops.segment`; "auto" takes no client, whose workers may differ.
@@ -85,19 +87,21 @@ def segment_blocks(
 
     Raises:
         TypeError: an argument is no array.
-        ValueError: the image's axes or channels are not the model's or its values not finite, the image would have to
-            be enlarged, a size is wrong, or the folder holds another run.
+        ValueError: the image's axes or channels are not the model's or its values not finite, the diameter is missing,
+            a size is wrong, or the folder holds another run.
     """
     network, settings = model if isinstance(model, tuple) else load_model(model)
     runs_on = device_of_tasks(device, model, client)
     precision = precision_of_tasks(precision, runs_on, client)
-    check_diameter(diameter, settings)
+    factor = enlargement_of(diameter, settings)
     opens = open_source(image, settings, choice or {})
     planes = Planes(opens, settings.spatial_dims)
     check_image(opens(), planes, settings)
     shape = planes.shape[1:]
     halo = HALOS[len(shape)] if halo is None else halo
-    core = sides(block, shape) or choose_core(shape, settings.dim, halo, memory)
+    zoom = Zoom.by(factor, shape) if factor > 1 else None
+    wide = factor ** len(shape) + 3 * factor ** (len(shape) - 1) if zoom else 1  # rows that a row is made of, at most
+    core = sides(block, shape) or choose_core(shape, math.ceil(settings.dim * wide), halo, memory)
     tile, overlap = tile_sizes(len(shape), network.divisor, tile, overlap)
     options = complete(settings.postprocess)
     with scratch(run_folder(out, folder)) as path:
@@ -113,20 +117,20 @@ def segment_blocks(
         run = describe(shape, core, halo, options) | {
             "image": str(planes.dtype), "changed": changed(image), "model": digest(network), "device": runs_on,
             "tile": tile, "overlap": overlap, "threads": threads,
-            "precision": precision,
+            "precision": precision, "enlarged": zoom and zoom.size,
         }  # fmt: skip
         place.start(run, resume)
         if (summary := finished(place)) is not None:
             return summary
         if not place.has("model.safetensors"):
             save_model(place.file("model.safetensors"), network, settings)
-        maps = TileMaps(
-            place.file("tiles", "0").parent, TileGrid.over(shape, tile, overlap, network.divisor), settings.dim
-        )
+        tiles = TileGrid.over(zoom.size if zoom else shape, tile, overlap, network.divisor)
+        maps = TileMaps(place.file("tiles", "0").parent, tiles, settings.dim)
         low, high = percentiles(place, planes, settings)
-        tiler = Tiler(planes, low, high, str(place.file("model.safetensors")), runs_on, precision, maps)
+        tiler = Tiler(planes, low, high, str(place.file("model.safetensors")), runs_on, precision, maps, zoom)
         run_network(tiler, client, threads, progress)
-        job = Job(place, Grid(shape, core), halo, maps, options, levels[0], levels[1:])
+        seen = ZoomedMaps(maps, zoom.back()) if zoom else maps
+        job = Job(place, Grid(shape, core), halo, seen, options, levels[0], levels[1:])
         return run_passes(job, client, threads, progress)
 
 
@@ -155,15 +159,13 @@ def open_source(image: Any, settings: Settings, choice: Mapping[str, Any]) -> Ca
     return handle(image, "image")
 
 
-def check_diameter(diameter: float | None, settings: Settings) -> None:
-    """Raise a ValueError where the image would have to be enlarged, or cannot be."""
-    if settings.diameter is None and diameter is not None:
-        raise ValueError("diameter is given, but this model has none of its own: it sees every image as it is")
-    if settings.diameter is not None and (diameter is None or enlargement(diameter, settings.diameter) >= SAME):
-        raise ValueError(
-            f"this model wants objects of {settings.diameter} pixels, and blocks are not enlarged: give the diameter= "
-            "of the image's objects, and enlarge the image before if they are smaller"
-        )
+def enlargement_of(diameter: float | None, settings: Settings) -> float:
+    """Return how far the image is enlarged, 1 for not at all; raise a ValueError where that is not known."""
+    check_diameter(diameter, settings)
+    if settings.diameter is not None and diameter is None:
+        raise ValueError(f"this model wants objects of {settings.diameter} pixels: give the diameter= of the image's")
+    factor = enlargement(diameter, settings.diameter)
+    return factor if factor >= SAME else 1.0
 
 
 def check_image(array: Any, planes: Planes, settings: Settings) -> None:

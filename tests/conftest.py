@@ -18,6 +18,14 @@ NO_BUILD = pytest.mark.skipif(not CAN_BUILD, reason="cmake, ninja and a C++ comp
 DEVICES = ["cpu", pytest.param("cuda_on_cpu", marks=NO_BUILD), *(["gpu"] if HAS_GPU else [])]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_power_cuts():
+    """Leave files to the system's cache: waiting for a disk takes milliseconds a file, and tests write thousands."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda number: None)
+        yield
+
+
 @pytest.fixture(params=DEVICES)
 def device(request):
     """Run a test on every device: its calls of the operators are taken there."""

@@ -169,6 +169,7 @@ def test_ome_zarr_with_a_pyramid_of_nearest_pixels(tmp_path):
     said = group.attrs["ome"]
     assert said["version"] == "0.5"
     assert "image-label" in said
+    assert "unit" not in said["multiscales"][0]["axes"][0]
     names = [level["path"] for level in said["multiscales"][0]["datasets"]]
     assert names == ["0", "1"]
     labels = group["0"][:]
@@ -177,6 +178,24 @@ def test_ome_zarr_with_a_pyramid_of_nearest_pixels(tmp_path):
     assert group["0"].dtype == np.uint32
     assert group["0"].shards == (512, 512)
     assert (tmp_path / "labels.zarr" / ".run" / "summary.json").exists()
+
+
+def test_nothing_is_said_to_be_done_before_it_is_on_the_disk(tmp_path, monkeypatch):
+    pytest.importorskip("zarr", minversion="3.1")
+    events = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(
+        os, "fsync", lambda number: (events.append(os.readlink(f"/proc/self/fd/{number}")), fsync(number))
+    )
+    monkeypatch.setattr(Path, "replace", lambda path, to: (events.append((str(path), str(to))), replace(path, to)))
+    out = tmp_path / "labels.zarr"
+    segment_blocks(image_of((600, 600)), out, small_model(), block=512, progress=False)
+    renamed = [(place, event) for place, event in enumerate(events) if isinstance(event, tuple)]
+    assert all(part in events[:place] for place, (part, _) in renamed if ".run" in part)
+    done = [place for place, (_, to) in renamed if to.endswith(".done")]
+    assert len(done) == 4
+    assert f"{out}/0/c/0/0" in events[: done[0]]
+    assert f"{out}/0/c/1/1" in events[: done[3]]
 
 
 WRITERS = [(folder.Folder, "save"), (folder.Folder, "save_table"), (folder.Folder, "mark"), (TileMaps, "write")]

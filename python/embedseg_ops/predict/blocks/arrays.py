@@ -1,5 +1,6 @@
 """Arrays that tasks open for themselves: whatever has a shape, a dtype and slices, or a path to it."""
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from embedseg_ops.predict.blocks.folder import sync
+from embedseg_ops.predict.blocks.grid import Box
 
 GIVE_ONE = "give the path of a zarr array or of a .npy file, a zarr array, a dask array or a numpy.memmap"
 
@@ -99,6 +103,23 @@ def check_chunks(out: Any, core: Sequence[int]) -> None:
         side % chunk for side, chunk, size in zip(core, stored, out.shape, strict=True) if side < size
     ):
         raise ValueError(f"out is stored in pieces of {list(stored)}, and blocks of {list(core)} cut through them")
+
+
+def sync_box(opens: Callable[[], Any], box: Box) -> None:
+    """Bring what was written into a box of an array onto the disk, where it lies in files of this machine."""
+    array = opens()
+    if isinstance(array, np.memmap):
+        array.flush()
+    if not isinstance(opens, Stored) or opens.path.endswith(".npy"):
+        return
+    spans = [
+        range(part.start // side, -(-part.stop // side))
+        for part, side in zip(box, array.shards or array.chunks, strict=True)
+    ]
+    for place in itertools.product(*spans):
+        file = Path(opens.path, array.metadata.encode_chunk_key(place))
+        if file.exists():  # a piece without an object is none
+            sync(file)
 
 
 def import_zarr() -> Any:

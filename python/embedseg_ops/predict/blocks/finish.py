@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from embedseg_ops.data.writing import write_atomically
+from embedseg_ops.predict.blocks.arrays import sync_box
 from embedseg_ops.predict.blocks.grid import Box
 from embedseg_ops.predict.blocks.job import Job, version
 
@@ -53,10 +54,11 @@ def write_block(job: Job, block: int, after: int) -> None:
     labels, objects = trimmed(job, block, after)
     numbers = np.concatenate([np.zeros(1, np.uint32), job.folder.load("finished", "numbers.npy")[objects]])
     box, values = job.grid.box(block), numbers[labels]
-    job.open_out()[box] = values
-    for opens in job.pyramid:
-        box, values = halved(box), values[..., ::2, ::2]
+    for level, opens in enumerate((job.open_out, *job.pyramid)):
+        if level > 0:
+            box, values = halved(box), values[..., ::2, ::2]
         opens()[box] = values
+        sync_box(opens, box)
     job.folder.mark("written", f"{block}.done")
 
 

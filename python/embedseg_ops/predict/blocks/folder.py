@@ -93,4 +93,11 @@ class Folder:
     def _writing(self, path: Path) -> Iterator[Path]:
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         yield part
+        sync(part)
         part.replace(path)
+
+
+def sync(path: Path) -> None:
+    """Bring a file's bytes onto the disk, before anything says that they are there: a power cut keeps no order."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())

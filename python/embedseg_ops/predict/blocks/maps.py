@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from embedseg_ops.predict.blocks.folder import sync
 from embedseg_ops.predict.blocks.grid import Box, extent, intersect, within
 from embedseg_ops.predict.tiles import Stretch, split_axis
 from embedseg_ops.predict.zoom import Zoom
@@ -114,6 +115,7 @@ class TileMaps:
         part = self.folder / f"{number}.part"
         with open(part, "wb") as file:
             np.save(file, torch.cat([output.ravel() for output in outputs]).numpy())
+        sync(part)
         part.replace(self.file(number))
 
     def file(self, number: int) -> Path:

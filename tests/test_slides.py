@@ -1,5 +1,8 @@
 """``embedseg-ops predict`` for images of any size."""
 
+import csv
+import json
+
 import numpy as np
 import pytest
 import tifffile
@@ -38,11 +41,36 @@ def test_a_level_of_a_pyramid(predict, model, tmp_path):  # noqa: F811
     np.testing.assert_array_equal(labels, segment(image[::2, ::2], model))
 
 
+def test_objects_are_written_beside_and_pixels_have_a_size(predict, tmp_path):
+    zarr = pytest.importorskip("zarr", minversion="3.1")
+    sizes = {"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25, "PhysicalSizeXUnit": "µm"}
+    image = write_image(tmp_path / "a.ome.tif", ome=True, metadata=sizes)
+    out = tmp_path / "labels.zarr"
+    status, said = predict(image, "--out", out, "--write", "table,rois")
+    assert status == 2
+    assert "--write rois: an image of any size has table, geojson" in said[-1]
+    low = ["--threshold", 0.01, "--min-size", 1, "--seed-smoothing", 0]
+    assert predict(image, "--out", out, "--write", "table,geojson", *low)[0] == 0
+    labels = zarr.open_array(out / "0", mode="r")[:]
+    with open(tmp_path / "labels.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == labels.max() > 0
+    assert float(rows[0]["area_µm²"]) == float(rows[0]["area"]) / 8
+    assert len(json.loads((tmp_path / "labels.geojson").read_text())["features"]) == len(rows)
+    scales = zarr.open_group(out, mode="r").attrs["ome"]["multiscales"][0]
+    assert [axis["unit"] for axis in scales["axes"]] == ["micrometer"] * 2
+    assert scales["datasets"][0]["coordinateTransformations"] == [{"type": "scale", "scale": [0.25, 0.5]}]
+    status, said = predict(image, "--out", out, "--write", "table")
+    assert status == 2
+    assert "labels.csv exists already; give --overwrite to replace it" in said[-1]
+
+
 def test_what_does_not_fit_goes_in_blocks(predict, tmp_path, monkeypatch):
     monkeypatch.setattr(slides, "memory_free", lambda: 1000)
     monkeypatch.setattr(slides, "SMALL", 0)
-    status, said = predict(write_image(tmp_path / "a.tif"), "--out", tmp_path / "out")
+    status, said = predict(write_image(tmp_path / "a.tif"), "--out", tmp_path / "out", "--write", "labels,table")
     assert status == 0
+    assert (tmp_path / "out" / "tables" / "a.csv").exists()
     assert "a.tif: does not fit into memory, and is segmented in blocks" in said[0]
     assert any((tmp_path / "out" / f"a{suffix}").exists() for suffix in slides.STORES)
 

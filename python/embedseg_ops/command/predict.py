@@ -122,7 +122,7 @@ def segment_all(
     for job in tqdm(jobs, unit="image", disable=len(jobs) == 1):
         with batch.attempt(job.image.path):
             if slides.is_too_large(job.image.path, model[1], options):
-                done.append(slides.segment_beside(job.image, model, options))
+                done.append(slides.segment_beside(job.image, model, options, job.outputs))
                 continue
             image, labels = segment_file(job.image.path, model, options, progress=len(jobs) == 1)
             objects = write_all(job, Result(image, labels, options))

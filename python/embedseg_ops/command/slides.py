@@ -12,16 +12,21 @@ from embedseg_ops.command import values
 from embedseg_ops.command.finding import Found
 from embedseg_ops.command.reading import choice_of
 from embedseg_ops.command.speech import one_line, say
+from embedseg_ops.command.writers import channel_columns
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.images import open_image
+from embedseg_ops.export.blocks import write_objects
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
-from embedseg_ops.predict.blocks.segment_blocks import segment_blocks
+from embedseg_ops.predict.blocks.arrays import Stored
+from embedseg_ops.predict.blocks.network import Opened, Planes, image_file
+from embedseg_ops.predict.blocks.segment_blocks import open_source, segment_blocks
 from embedseg_ops.predict.blocks.sizes import read_bytes
 from embedseg_ops.predict.memory import memory_free, memory_needed
 
 Model = tuple[EmbeddingModel, Settings]
 STORES = (".zarr", ".npy")
+OBJECTS = {"table": ".csv", "geojson": ".geojson"}  # what is written of objects, and where beside the labels
 SMALL = 2**30  # bytes; what needs less is segmented in one piece, or fails as it would in blocks
 
 
@@ -55,7 +60,13 @@ def run(options: argparse.Namespace, model: Model) -> int:
     """Segment one image into a store; return the exit status."""
     if len(options.images) != 1:
         raise DataError(f"--out {options.out}: takes one image, got {len(options.images)}; give a folder for more")
-    objects = segment_slide(Path(options.images[0]), options.out, model, options)
+    outputs = {kind: options.out.with_suffix(suffix) for kind, suffix in OBJECTS.items() if kind in options.write}
+    if unknown := set(options.write) - {"labels", "overlay", *OBJECTS}:
+        raise DataError(f"--write {','.join(sorted(unknown))}: an image of any size has {', '.join(OBJECTS)}")
+    for path in outputs.values():
+        if path.exists() and not options.overwrite:
+            raise DataError(f"{path} exists already; give --overwrite to replace it")
+    objects = segment_slide(Path(options.images[0]), options.out, model, options, outputs)
     print(f"{objects:>8} objects  {one_line(options.out)}")
     return 0
 
@@ -70,24 +81,42 @@ def is_too_large(path: Path, settings: Settings, options: argparse.Namespace) ->
     return len(shape) == settings.spatial_dims + 1 and memory_needed(shape, settings, options.tile) > max(free, SMALL)
 
 
-def segment_beside(image: Found, model: Model, options: argparse.Namespace) -> tuple[int, Path]:
+def segment_beside(
+    image: Found, model: Model, options: argparse.Namespace, outputs: dict[str, Path]
+) -> tuple[int, Path]:
     """Segment an image that does not fit into memory; return the number of objects, and where its labels are."""
     suffix = ".zarr" if importlib.util.find_spec("zarr") else ".npy"
     out = options.out / image.name.with_name(f"{image.name.name}{suffix}")
     out.parent.mkdir(parents=True, exist_ok=True)
     say(f"{image.path}: does not fit into memory, and is segmented in blocks: {out}")
-    return segment_slide(image.path, out, model, options), out
+    return segment_slide(image.path, out, model, options, outputs), out
 
 
-def segment_slide(path: Path, out: Path, model: Model, options: argparse.Namespace) -> int:
-    """Segment an image in blocks; return the number of objects."""
+def segment_slide(path: Path, out: Path, model: Model, options: argparse.Namespace, outputs: dict[str, Path]) -> int:
+    """Segment an image in blocks, and write what is wanted of its objects; return how many there are."""
+    choice = choice_of(options) if path.suffix != ".npy" else {}
     with cluster(options) as client:
         summary = segment_blocks(
             path, out, model, diameter=options.diameter, tile=options.tile, overlap=options.overlap,
             precision=options.precision, memory=options.memory, client=client,
-            choice=choice_of(options) if path.suffix != ".npy" else None,
+            choice=choice,
         )  # fmt: skip
+    wanted = {kind: outputs[kind] for kind in OBJECTS if kind in outputs}
+    if wanted:
+        write_wanted(open_source(path, model[1], choice), out, model[1], wanted)
     return summary.objects
+
+
+def write_wanted(image: Any, out: Path, settings: Settings, outputs: dict[str, Path]) -> None:
+    """Write the objects' table and outlines."""
+    dims, pixels = settings.spatial_dims, Planes(image, settings.spatial_dims)
+    file = image_file(image) if isinstance(image, Opened) else None
+    write_objects(
+        Stored(str(out / "0" if out.suffix == ".zarr" else out), "r")(), pixels,
+        table=outputs.get("table"), outlines=outputs.get("geojson"),
+        pixel_size=file.size_of("ZYX"[-dims:]) if file else None,
+        channels=channel_columns(file, pixels.shape[0]) if file else None, progress=True,
+    )  # fmt: skip
 
 
 @contextlib.contextmanager

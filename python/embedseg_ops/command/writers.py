@@ -88,14 +88,19 @@ def table(path: Path, result: Result) -> None:
     """Measure the objects, plane by plane where planes were taken one by one."""
     spatial = result.axes[len(result.planes) :]
     pixels, shape = np.asarray(result.image.pixels), result.labels.shape[: len(result.planes)]
-    names = [name for name in dict.fromkeys(result.image.channel_names) if name]
     parts: list[Table] = []
     for place in np.ndindex(shape):
-        channels = names if len(names) == len(pixels[place]) else None
+        channels = channel_columns(result.image, len(pixels[place]))
         part = object_table(result.labels[place], pixels[place], result.pixel_size(spatial), channels=channels)
         planes = {f"plane_{axis.lower()}": number for axis, number in zip(result.planes, place, strict=True)}
         parts.append({**{axis: np.full(len(part["id"]), number) for axis, number in planes.items()}, **part})
     write_table(path, {column: np.concatenate([part[column] for part in parts]) for column in parts[0]})
+
+
+def channel_columns(image: ImageFile, channels: int) -> list[str] | None:
+    """Return the names of so many channels; None where the file does not give each one of its own."""
+    names = [name for name in dict.fromkeys(image.channel_names) if name]
+    return names if len(names) == channels else None
 
 
 def one_stack(result: Result) -> np.ndarray:

@@ -3,6 +3,7 @@
 Every function takes labels, integer ``[*spatial]`` (0 background, 1, 2, … objects), and writes atomically.
 """
 
+from embedseg_ops.export.blocks import write_objects
 from embedseg_ops.export.cellpose import write_seg
 from embedseg_ops.export.geojson import geojson, write_geojson
 from embedseg_ops.export.outlines import outlines
@@ -18,6 +19,7 @@ __all__ = [
     "outlines",
     "write_geojson",
     "write_labels",
+    "write_objects",
     "write_overlay",
     "write_rois",
     "write_seg",

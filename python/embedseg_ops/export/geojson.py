@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from embedseg_ops.export.arguments import label_array
 from embedseg_ops.export.outlines import Polygon, outlines
 
 
-def geojson(labels: ArrayLike) -> dict[str, Any]:
+def geojson(labels: ArrayLike, origin: Sequence[int] | None = None) -> dict[str, Any]:
     """Return the exact outlines of all objects as a GeoJSON ``FeatureCollection``.
 
     Each object is a feature, a QuPath detection whose name and measurement ``label`` are its id; in a volume, an object
@@ -21,17 +22,19 @@ def geojson(labels: ArrayLike) -> dict[str, Any]:
 
     Args:
         labels: integer ``[H, W]`` or ``[D, H, W]``.
+        origin: where `labels` begin in a larger image, in pixels along each axis; None: at 0.
 
     Raises:
         TypeError: `labels` are not integers.
         ValueError: they have other axes.
     """
     array = label_array(labels)
-    planes = [(None, array)] if array.ndim == 2 else list(enumerate(array))
+    *first, top, left = origin or [0] * array.ndim
+    planes = [(None, array)] if array.ndim == 2 else list(enumerate(array, *first))
     features = [
         {
             "type": "Feature",
-            "geometry": geometry(polygons, plane),
+            "geometry": geometry([[np.add(ring, (left, top)) for ring in polygon] for polygon in polygons], plane),
             "properties": {"objectType": "detection", "name": str(number), "measurements": {"label": number}},
         }
         for plane, flat in planes

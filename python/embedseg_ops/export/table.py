@@ -19,7 +19,7 @@ Table = dict[str, np.ndarray]
 
 def object_table(
     labels: ArrayLike, image: ArrayLike | None = None, pixel_size: Sequence[float] | None = None, unit: str = "µm",
-    channels: Sequence[str] | None = None,
+    channels: Sequence[str] | None = None, origin: Sequence[int] | None = None,
 ) -> Table:  # fmt: skip
     """Measure every object; scikit-image does it.
 
@@ -35,6 +35,7 @@ def object_table(
         pixel_size: length of a pixel along each axis, in `unit`.
         unit: of `pixel_size`.
         channels: names of the channels; None: 0, 1, …
+        origin: where `labels` begin in a larger image, in pixels along each axis; None: at 0.
 
     Returns:
         the columns, in this order, sorted by id.
@@ -53,7 +54,8 @@ def object_table(
     measured = regionprops_table(_narrow(array), intensities, properties=wanted)
     table: Table = {"id": np.asarray(measured["label"]).astype(np.int64)}
     for axis, name in enumerate("zyx"[-dims:]):
-        _add(table, f"centroid_{name}", measured[f"centroid-{axis}"], unit, sizes[axis] if sizes else None)
+        centre = measured[f"centroid-{axis}"] + (origin[axis] if origin else 0)
+        _add(table, f"centroid_{name}", centre, unit, sizes[axis] if sizes else None)
     if dims == 2:
         _add(table, "area", measured["area"], f"{unit}²", float(np.prod(sizes)) if sizes else None)
         _add(table, "perimeter", measured["perimeter"], unit, _one_size(sizes))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from embedseg_ops.data.images import open_image
+from embedseg_ops.data.images import ImageFile, open_image
 from embedseg_ops.data.samples import stretch
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model
@@ -36,13 +36,18 @@ class Opened:
 
     def __call__(self) -> Any:
         """Return the pixels ``[C, *spatial]``, to be sliced."""
-        return pixels(self)
+        return image_file(self).pixels
+
+    @property
+    def pixel_size(self) -> tuple[float, ...] | None:
+        """µm of a pixel along each spatial axis, where the file says it."""
+        return image_file(self).size_of("ZYX"[-self.spatial_dims :])
 
 
 @lru_cache(maxsize=2)
-def pixels(image: Opened) -> Any:
-    """Return the pixels of a file."""
-    return open_image(image.path, image.spatial_dims, channels=image.channels, **dict(image.choice)).pixels
+def image_file(image: Opened) -> ImageFile:
+    """Return a file, open."""
+    return open_image(image.path, image.spatial_dims, channels=image.channels, **dict(image.choice))
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,8 @@ def segment_blocks(
     options = complete(settings.postprocess)
     with scratch(run_folder(out, folder)) as path:
         made = isinstance(out, str | os.PathLike) and Path(out).suffix in (".zarr", ".npy")
-        levels = open_labels(out, shape, core) if made else (handle(out, "out", "r+"),)
+        size = opens.pixel_size if isinstance(opens, Opened) else None
+        levels = open_labels(out, shape, core, size) if made else (handle(out, "out", "r+"),)
         check_out(levels[0](), shape)
         if client is not None:
             check_shared(opens, "image")

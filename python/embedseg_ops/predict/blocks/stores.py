@@ -13,7 +13,9 @@ SMALLEST = 1024  # no level of a pyramid is made of one whose plane is no larger
 DTYPE = "uint32"
 
 
-def open_labels(path: str | os.PathLike[str], shape: Sequence[int], core: Sequence[int]) -> tuple[Stored, ...]:
+def open_labels(
+    path: str | os.PathLike[str], shape: Sequence[int], core: Sequence[int], pixel_size: Sequence[float] | None = None
+) -> tuple[Stored, ...]:
     """Make the arrays for labels uint32 of a shape, unless they are there; return what opens each level.
 
     Raises:
@@ -23,7 +25,7 @@ def open_labels(path: str | os.PathLike[str], shape: Sequence[int], core: Sequen
     if path.suffix == ".zarr":
         levels = count_levels(shape, core)
         if not (path / "zarr.json").exists():
-            make_zarr(path, shape, core, levels)
+            make_zarr(path, shape, core, levels, pixel_size)
         return tuple(Stored(str(path / str(level)), "r+") for level in range(levels))
     if path.suffix == ".npy":
         if not path.exists():
@@ -40,8 +42,18 @@ def count_levels(shape: Sequence[int], core: Sequence[int]) -> int:
     return levels
 
 
-def make_zarr(path: Path, shape: Sequence[int], core: Sequence[int], levels: int) -> None:
-    """Make an OME-Zarr label image; a block is a shard of every level, so that no two blocks write to one file."""
+def make_zarr(
+    path: Path, shape: Sequence[int], core: Sequence[int], levels: int, pixel_size: Sequence[float] | None = None
+) -> None:
+    """Make an OME-Zarr label image; a block is a shard of every level, so that no two blocks write to one file.
+
+    Args:
+        path: of its folder.
+        shape: of level 0.
+        core: of a block.
+        levels: how many.
+        pixel_size: µm of a pixel along each axis; None: not known.
+    """
     zarr = import_zarr()
     group = zarr.open_group(path, mode="a", zarr_format=3)
     for level in range(levels):
@@ -52,4 +64,4 @@ def make_zarr(path: Path, shape: Sequence[int], core: Sequence[int], levels: int
             str(level), shape=[-(-size // by) for size, by in zip(shape, shrink, strict=True)], dtype=DTYPE,
             chunks=chunk, shards=shard, dimension_names=list("zyx"[-len(shape) :]), overwrite=True,
         )  # fmt: skip
-    group.attrs["ome"] = label_metadata(len(shape), levels)  # last: a group with it is whole
+    group.attrs["ome"] = label_metadata(len(shape), levels, pixel_size, "micrometer")  # last: a group with it is whole

@@ -1,0 +1,53 @@
+"""Tables and outlines of labels of any size, block by block."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from samples import cells
+
+from embedseg_ops.export import geojson, object_table, write_objects, write_table
+
+
+def read_csv(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return sorted(csv.DictReader(file), key=lambda row: int(row["id"]))
+
+
+def drawn(shape, seed=0):
+    labels = cells(shape, 12, seed).numpy().astype(np.uint32)
+    return labels * 7  # ids with gaps
+
+
+@pytest.mark.parametrize(("shape", "block"), [((70, 90), 16), ((70, 90), 500), ((20, 26, 30), 9)])
+def test_every_object_once_and_as_in_the_whole(tmp_path, shape, block):
+    labels = drawn(shape)
+    image = np.random.default_rng(0).random((2, *shape))
+    pixel_size = [0.5] * len(shape)
+    write_objects(
+        labels, image, table=tmp_path / "a.csv", outlines=tmp_path / "a.geojson", pixel_size=pixel_size, block=block,
+        channels=["DAPI", "GFP"],
+    )  # fmt: skip
+    write_table(tmp_path / "b.csv", object_table(labels, image, pixel_size, channels=["DAPI", "GFP"]))
+    found, expected = read_csv(tmp_path / "a.csv"), read_csv(tmp_path / "b.csv")
+    assert [row["id"] for row in found] == [row["id"] for row in expected]
+    for row, other in zip(found, expected, strict=True):
+        assert list(row) == list(other)
+        np.testing.assert_allclose([*map(float, row.values())], [*map(float, other.values())], rtol=1e-9)
+    found = json.loads((tmp_path / "a.geojson").read_text())
+    assert set(found) == {"type", "features"}
+    key = lambda feature: (int(feature["properties"]["name"]), str(feature["geometry"].get("plane")))  # noqa: E731
+    assert sorted(found["features"], key=key) == sorted(geojson(labels)["features"], key=key)
+
+
+def test_no_object(tmp_path):
+    write_objects(np.zeros((9, 9), np.uint32), table=tmp_path / "a.csv", outlines=tmp_path / "a.geojson", block=4)
+    assert (tmp_path / "a.csv").read_text().startswith("id,centroid_y,centroid_x,area")
+    assert json.loads((tmp_path / "a.geojson").read_text()) == {"type": "FeatureCollection", "features": []}
+
+
+def test_an_error_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="channels must be"):
+        write_objects(drawn((20, 20)), np.zeros((1, 20, 20)), table=tmp_path / "a.csv", channels=["a", "b"])
+    assert not list(tmp_path.iterdir())

@@ -11,6 +11,9 @@ from samples import cells
 
 from embedseg_ops import segment
 from embedseg_ops.command import slides
+from embedseg_ops.data.images import open_image
+from embedseg_ops.predict.blocks import stores
+from embedseg_ops.predict.blocks.stores import open_labels
 
 
 @pytest.fixture
@@ -28,6 +31,29 @@ def test_an_out_that_is_a_store_takes_one_image(predict, model, tmp_path):  # no
     status, said = predict(image, image, "--out", tmp_path / "other.npy")
     assert status == 2
     assert "takes one image, got 2" in said[0]
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_that_imagej_reads(tmp_path, monkeypatch, big):
+    monkeypatch.setattr(stores, "CLASSIC", 0 if big else 10**9)
+    open_labels(tmp_path / "a.tif", (30, 40), (16, 16), [0.25, 0.5])[0]()[7, 9] = 2**20
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.is_bigtiff == big
+        assert file.pages[0].compression == 1
+        labels = file.asarray()
+    assert labels.shape == (30, 40)
+    assert labels.dtype == np.uint32
+    assert labels[7, 9] == 2**20 == labels.sum()
+    assert open_image(tmp_path / "a.tif").size_of("YX") == (0.25, 0.5)
+
+
+def test_labels_in_a_tiff(predict, model, tmp_path):  # noqa: F811
+    image = write_image(tmp_path / "a.tif")
+    assert predict(image, "--out", tmp_path / "labels.tif", "--write", "table")[0] == 0
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), segment(tifffile.imread(image), model))
+    assert (tmp_path / "labels.csv").exists()
+    volume = open_labels(tmp_path / "b.tiff", (3, 8, 9), (3, 8, 8), None)
+    assert volume[0]().shape == (3, 8, 9)
 
 
 def test_a_level_of_a_pyramid(predict, model, tmp_path):  # noqa: F811
@@ -72,7 +98,7 @@ def test_what_does_not_fit_goes_in_blocks(predict, tmp_path, monkeypatch):
     assert status == 0
     assert (tmp_path / "out" / "tables" / "a.csv").exists()
     assert "a.tif: does not fit into memory, and is segmented in blocks" in said[0]
-    assert any((tmp_path / "out" / f"a{suffix}").exists() for suffix in slides.STORES)
+    assert any((tmp_path / "out" / f"a{suffix}").exists() for suffix in (".zarr", ".npy"))
 
 
 def test_bad_memory(predict, tmp_path):

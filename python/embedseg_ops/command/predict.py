@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help=f"{MODEL_HELP} (default: {DEFAULT})")
     parser.add_argument(
         "--out", type=Path, required=True,
-        help="folder for the outputs, folders in it as in the input; or NAME.zarr for one image of any size",
+        help="folder for the outputs, folders in it as in the input; or NAME.zarr or .tif for one image of any size",
     )  # fmt: skip
     parser.add_argument("--device", type=values.device, help="cpu, cuda, cuda:N or mps; CUDA where there is one")
     parser.add_argument(

@@ -22,10 +22,10 @@ from embedseg_ops.predict.blocks.arrays import Stored
 from embedseg_ops.predict.blocks.network import Opened, Planes, image_file
 from embedseg_ops.predict.blocks.segment_blocks import open_source, segment_blocks
 from embedseg_ops.predict.blocks.sizes import read_bytes
+from embedseg_ops.predict.blocks.stores import SUFFIXES
 from embedseg_ops.predict.memory import memory_free, memory_needed
 
 Model = tuple[EmbeddingModel, Settings]
-STORES = (".zarr", ".npy")
 OBJECTS = {"table": ".csv", "geojson": ".geojson"}  # what is written of objects, and where beside the labels
 SMALL = 2**30  # bytes; what needs less is segmented in one piece, or fails as it would in blocks
 
@@ -53,7 +53,7 @@ def memory(text: str) -> str:
 
 def is_wanted(options: argparse.Namespace) -> bool:
     """Return whether the labels go to one store instead of a folder."""
-    return options.out.suffix in STORES
+    return options.out.suffix in SUFFIXES
 
 
 def run(options: argparse.Namespace, model: Model) -> int:

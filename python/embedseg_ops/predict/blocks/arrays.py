@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 
 from embedseg_ops.predict.blocks.folder import sync
 from embedseg_ops.predict.blocks.grid import Box
 
+TIFF = (".tif", ".tiff")
 GIVE_ONE = "give the path of a zarr array or of a .npy file, a zarr array, a dask array or a numpy.memmap"
 
 
@@ -55,7 +57,7 @@ class Mapped:
 
 @dataclass(frozen=True)
 class Stored:
-    """An array in a zarr store or a .npy file.
+    """An array in a zarr store, a .npy file, or a TIFF that is not compressed.
 
     Args:
         path: of the array.
@@ -69,6 +71,8 @@ class Stored:
         """Return the array."""
         if self.path.endswith(".npy"):
             return np.load(self.path, mmap_mode=self.mode)  # type: ignore[arg-type]
+        if self.path.endswith(TIFF):
+            return tifffile.memmap(self.path, mode=self.mode)  # type: ignore[arg-type]
         return import_zarr().open_array(self.path, mode=self.mode)
 
 
@@ -110,7 +114,8 @@ def sync_box(opens: Callable[[], Any], box: Box) -> None:
     array = opens()
     if isinstance(array, np.memmap):
         array.flush()
-    if not isinstance(opens, Stored) or opens.path.endswith(".npy"):
+        return
+    if not isinstance(opens, Stored):
         return
     spans = [
         range(part.start // side, -(-part.stop // side))

@@ -29,7 +29,7 @@ from embedseg_ops.predict.blocks.passes import Summary, finished, run_passes
 from embedseg_ops.predict.blocks.percentiles import image_percentiles
 from embedseg_ops.predict.blocks.postprocess_blocks import check_out, describe, scratch, sides
 from embedseg_ops.predict.blocks.sizes import HALOS, choose_core
-from embedseg_ops.predict.blocks.stores import open_labels
+from embedseg_ops.predict.blocks.stores import SUFFIXES, open_labels
 from embedseg_ops.predict.network import tile_sizes
 from embedseg_ops.predict.prepare import Precision, choose_precision
 from embedseg_ops.predict.scale import SAME, check_diameter
@@ -66,7 +66,8 @@ def segment_blocks(
             window by window). Its percentiles are those of the whole, for integers of up to 16 bits from
             a histogram, for others in a larger image from a sample of 2²⁴ pixels.
         out: receives the labels ``[*spatial]``: an array of integers of the same kinds, or a path that ends with .zarr
-            (OME-Zarr 0.5, uint32, with a pyramid) or .npy (uint32), made if it is not there.
+            (OME-Zarr 0.5, uint32, with a pyramid), .tif (OME-TIFF, uint32, not compressed) or .npy (uint32), made if it
+            is not there.
         model: as of :func:`embedseg_ops.segment`.
         device: where the network runs; None: CUDA where there is one, else the CPU.
         diameter: as of :func:`embedseg_ops.segment`, to be given for a model that has one.
@@ -78,7 +79,7 @@ def segment_blocks(
         memory: bytes of this process, or of each worker.
         client: a `distributed.Client`.
         resume: go on where an interrupted run stopped.
-        folder: keeps the run's files; None: ``out/.run`` in a .zarr, beside a .npy; one that is removed for an array.
+        folder: keeps the run's files; None: in a .zarr, beside another file; for an array, one that is removed.
         progress: show a progress bar for each pass.
         choice: of what a file holds, as `open_image` takes it: ``{"level": 1, "channel": "DAPI"}``.
 
@@ -105,7 +106,7 @@ def segment_blocks(
     tile, overlap = tile_sizes(len(shape), network.divisor, tile, overlap)
     options = complete(settings.postprocess)
     with scratch(run_folder(out, folder)) as path:
-        made = isinstance(out, str | os.PathLike) and Path(out).suffix in (".zarr", ".npy")
+        made = isinstance(out, str | os.PathLike) and Path(out).suffix in SUFFIXES
         size = opens.pixel_size if isinstance(opens, Opened) else None
         levels = open_labels(out, shape, core, size) if made else (handle(out, "out", "r+"),)
         check_out(levels[0](), shape)

@@ -1,16 +1,22 @@
-"""The files that labels of any size go to: OME-Zarr 0.5 with a pyramid, or a .npy file."""
+"""The files that labels of any size go to: OME-Zarr 0.5 with a pyramid, OME-TIFF, or a .npy file."""
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import tifffile
 
 from embedseg_ops.data.ome_labels import CHUNK, label_metadata
-from embedseg_ops.predict.blocks.arrays import Stored, import_zarr
+from embedseg_ops.data.writing import atomic_path
+from embedseg_ops.predict.blocks.arrays import TIFF, Stored, import_zarr
 
 SMALLEST = 1024  # no level of a pyramid is made of one whose plane is no larger
+CLASSIC = 2**32 - 2**25  # bytes of pixels that a TIFF has room for; more is BigTIFF, which ImageJ reads by Bio-Formats
 DTYPE = "uint32"
+SUFFIXES = (".zarr", ".npy", *TIFF)
 
 
 def open_labels(
@@ -19,7 +25,7 @@ def open_labels(
     """Make the arrays for labels uint32 of a shape, unless they are there; return what opens each level.
 
     Raises:
-        ValueError: the path ends neither with .zarr nor with .npy.
+        ValueError: the path ends with none of `SUFFIXES`.
     """
     path = Path(path)
     if path.suffix == ".zarr":
@@ -31,7 +37,24 @@ def open_labels(
         if not path.exists():
             np.lib.format.open_memmap(path, "w+", DTYPE, tuple(shape)).flush()
         return (Stored(str(path), "r+"),)
-    raise ValueError(f"out must end with .zarr or .npy, got {path}")
+    if path.suffix in TIFF:
+        if not path.exists():
+            make_tiff(path, shape, pixel_size)
+        return (Stored(str(path), "r+"),)
+    raise ValueError(f"out must end with one of {', '.join(SUFFIXES)}, got {path}")
+
+
+def make_tiff(path: Path, shape: Sequence[int], pixel_size: Sequence[float] | None) -> None:
+    """Make an OME-TIFF of zeros, not compressed, so that blocks can be written into it; BigTIFF where it is large."""
+    axes = "ZYX"[-len(shape) :]
+    metadata: dict[str, Any] = {"axes": axes}
+    for axis, size in zip(axes, pixel_size or (), strict=False):
+        metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
+    with atomic_path(path) as part:
+        tifffile.memmap(
+            part, shape=tuple(shape), dtype=DTYPE, ome=True, metadata=metadata, photometric="minisblack",
+            bigtiff=4 * math.prod(shape) > CLASSIC, software="embedseg-ops",
+        )  # fmt: skip
 
 
 def count_levels(shape: Sequence[int], core: Sequence[int]) -> int:

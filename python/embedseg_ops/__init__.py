@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from embedseg_ops.ops import options
     from embedseg_ops.predict.blocks.postprocess_blocks import postprocess_blocks
     from embedseg_ops.predict.blocks.segment_blocks import segment_blocks
-    from embedseg_ops.predict.segment import segment
+    from embedseg_ops.predict.scores import object_features
+    from embedseg_ops.predict.segment import segment, segment_with_scores
 
 _LAZY = {
     "export": "embedseg_ops.export",
@@ -32,12 +33,14 @@ _LAZY = {
     "losses": "embedseg_ops.losses",
     "metrics": "embedseg_ops.metrics",
     "models": "embedseg_ops.models",
+    "object_features": "embedseg_ops.predict.scores:object_features",
     "options": "embedseg_ops.ops.options",
     "postprocess_blocks": "embedseg_ops.predict.blocks.postprocess_blocks:postprocess_blocks",
     "reference": "embedseg_ops.reference",
     "save_model": "embedseg_ops.model.files:save_model",
     "segment_blocks": "embedseg_ops.predict.blocks.segment_blocks:segment_blocks",
     "segment": "embedseg_ops.predict.segment:segment",
+    "segment_with_scores": "embedseg_ops.predict.segment:segment_with_scores",
 }
 
 __all__ = [
@@ -56,6 +59,7 @@ __all__ = [
     "metrics",
     "models",
     "neighbor_pairs",
+    "object_features",
     "options",
     "postprocess",
     "postprocess_blocks",
@@ -64,6 +68,7 @@ __all__ = [
     "save_model",
     "segment",
     "segment_blocks",
+    "segment_with_scores",
 ]
 
 

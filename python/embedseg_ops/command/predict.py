@@ -19,7 +19,7 @@ from embedseg_ops.command.reading import add_choice, choice_of
 from embedseg_ops.command.speech import one_line, say
 from embedseg_ops.command.writers import WRITERS, Result
 from embedseg_ops.data.errors import DataError
-from embedseg_ops.data.images import ImageFile, read
+from embedseg_ops.data.images import read
 from embedseg_ops.data.writing import remove_leftovers
 from embedseg_ops.evaluate.figures import DIM
 from embedseg_ops.model.devices import choose_device
@@ -31,7 +31,7 @@ from embedseg_ops.ops.options import PostprocessOptions
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.memory import memory_free, memory_needed
 from embedseg_ops.predict.prepare import Precision
-from embedseg_ops.predict.segment import segment
+from embedseg_ops.predict.segment import segment, segment_with_scores
 
 HELP = "segment images with a model"
 ALIASES = {"seed_threshold": "--threshold", "min_object_size": "--min-size"}
@@ -124,8 +124,8 @@ def segment_all(
             if slides.is_too_large(job.image.path, model[1], options):
                 done.append(slides.segment_beside(job.image, model, options, job.outputs))
                 continue
-            image, labels = segment_file(job.image.path, model, options, progress=len(jobs) == 1)
-            objects = write_all(job, Result(image, labels, options))
+            result = segment_file(job.image.path, model, options, progress=len(jobs) == 1)
+            objects = write_all(job, result)
             done.append((objects, next(iter(job.outputs.values()), job.image.path)))
 
 
@@ -135,8 +135,8 @@ def check_postprocess(settings: Settings) -> None:
     postprocess(nothing, nothing[:, 0], **settings.postprocess)
 
 
-def segment_file(path: Path, model: Model, options: argparse.Namespace, progress: bool) -> tuple[ImageFile, np.ndarray]:
-    """Read an image and segment it, plane by plane if it has planes; return it and its labels."""
+def segment_file(path: Path, model: Model, options: argparse.Namespace, progress: bool) -> Result:
+    """Read an image and segment it, plane by plane if it has planes; score its objects if the model can."""
     settings = model[1]
     image = read(path, settings.spatial_dims, channels=settings.channels, **choice_of(options))
     for note in image.notes:
@@ -148,9 +148,13 @@ def segment_file(path: Path, model: Model, options: argparse.Namespace, progress
     check_memory(path, memory_needed(pixels.shape[len(planes) :], settings, options.tile, options.diameter))
     labels = np.zeros(planes + pixels.shape[len(planes) + 1 :], np.int32)
     how: dict[str, Any] = {name: getattr(options, name) for name in ("diameter", "tile", "overlap", "precision")}
+    scores: dict[tuple[int, ...], np.ndarray] = {}
     for place in np.ndindex(planes):
-        labels[place] = segment(pixels[place], model, progress=progress, **how)
-    return image, labels
+        if settings.calibration:
+            labels[place], scores[place] = segment_with_scores(pixels[place], model, progress=progress, **how)
+        else:
+            labels[place] = segment(pixels[place], model, progress=progress, **how)
+    return Result(image, labels, options, scores)
 
 
 def check_memory(path: Path, needed: int) -> None:

@@ -23,7 +23,7 @@ from embedseg_ops.train.trainer import Trainer
 
 HELP = "train a model on images and label maps"
 FILES = ("run.toml", "checkpoint.pt", "losses.csv", "best.safetensors", "last.safetensors")
-FOUND_OUT = ("channels", "training", "scores")  # settings that no option gives
+FOUND_OUT = ("channels", "calibration", "training", "scores")  # settings that no option gives
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

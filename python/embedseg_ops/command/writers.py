@@ -1,8 +1,9 @@
 """The outputs that ``predict`` writes for an image, by name."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -24,11 +25,13 @@ class Result(NamedTuple):
         image: its pixels have the axes ``[*planes, C, *spatial]``.
         labels: ``[*planes, *spatial]``; every plane has ids of its own.
         options: of the command line.
+        scores: of the objects of each plane, by its place; none where the model has no calibration.
     """
 
     image: ImageFile
     labels: np.ndarray
     options: argparse.Namespace
+    scores: Mapping[tuple[int, ...], np.ndarray] = MappingProxyType({})
 
     @property
     def axes(self) -> str:
@@ -91,7 +94,8 @@ def table(path: Path, result: Result) -> None:
     parts: list[Table] = []
     for place in np.ndindex(shape):
         channels = channel_columns(result.image, len(pixels[place]))
-        part = object_table(result.labels[place], pixels[place], result.pixel_size(spatial), channels=channels)
+        sizes, scores = result.pixel_size(spatial), result.scores.get(place)
+        part = object_table(result.labels[place], pixels[place], sizes, channels=channels, scores=scores)
         planes = {f"plane_{axis.lower()}": number for axis, number in zip(result.planes, place, strict=True)}
         parts.append({**{axis: np.full(len(part["id"]), number) for axis, number in planes.items()}, **part})
     write_table(path, {column: np.concatenate([part[column] for part in parts]) for column in parts[0]})

@@ -19,15 +19,16 @@ Table = dict[str, np.ndarray]
 
 def object_table(
     labels: ArrayLike, image: ArrayLike | None = None, pixel_size: Sequence[float] | None = None, unit: str = "µm",
-    channels: Sequence[str] | None = None, origin: Sequence[int] | None = None,
+    channels: Sequence[str] | None = None, origin: Sequence[int] | None = None, scores: ArrayLike | None = None,
 ) -> Table:  # fmt: skip
     """Measure every object; scikit-image does it.
 
-    The columns, one value an object: ``id``; ``centroid_y``, ``centroid_x`` (of a volume ``centroid_z`` too), in
-    pixels; of images ``area``, ``perimeter`` in pixels, ``eccentricity`` (0: a circle) and ``solidity`` (the share of
-    the convex hull); of volumes ``volume``, ``equivalent_diameter`` in pixels and ``extent`` (the share of the bounding
-    box). Lengths, areas and volumes again in the unit, such as ``area_µm²``, where `pixel_size` is given; perimeter and
-    equivalent diameter only where pixels are squares or cubes. For every channel ``mean_NAME`` and ``max_NAME``.
+    The columns, one value an object: ``id``; ``score`` where `scores` are given; ``centroid_y``, ``centroid_x`` (of a
+    volume ``centroid_z`` too), in pixels; of images ``area``, ``perimeter`` in pixels, ``eccentricity`` (0: a circle)
+    and ``solidity`` (the share of the convex hull); of volumes ``volume``, ``equivalent_diameter`` in pixels and
+    ``extent`` (the share of the bounding box). Lengths, areas and volumes again in the unit, such as ``area_µm²``,
+    where `pixel_size` is given; perimeter and equivalent diameter only where pixels are squares or cubes. For every
+    channel ``mean_NAME`` and ``max_NAME``.
 
     Args:
         labels: integer ``[H, W]`` or ``[D, H, W]``.
@@ -36,13 +37,14 @@ def object_table(
         unit: of `pixel_size`.
         channels: names of the channels; None: 0, 1, …
         origin: where `labels` begin in a larger image, in pixels along each axis; None: at 0.
+        scores: ``[N]`` of :func:`embedseg_ops.segment_with_scores`, where ``scores[k - 1]`` is that of label k.
 
     Returns:
         the columns, in this order, sorted by id.
 
     Raises:
         TypeError: `labels` are not integers.
-        ValueError: shapes, or numbers of names, do not match.
+        ValueError: shapes, or numbers of names or of scores, do not match.
     """
     array = label_array(labels)
     dims = array.ndim
@@ -53,6 +55,8 @@ def object_table(
         wanted += ["intensity_mean", "intensity_max"]
     measured = regionprops_table(_narrow(array), intensities, properties=wanted)
     table: Table = {"id": np.asarray(measured["label"]).astype(np.int64)}
+    if scores is not None:
+        table["score"] = _scores(scores, table["id"])
     for axis, name in enumerate("zyx"[-dims:]):
         centre = measured[f"centroid-{axis}"] + (origin[axis] if origin else 0)
         _add(table, f"centroid_{name}", centre, unit, sizes[axis] if sizes else None)
@@ -106,6 +110,15 @@ def _intensities(
     if len(names) != len(array) or len(set(names)) != len(names):
         raise ValueError(f"channels must be {len(array)} different names, got {names}")
     return np.moveaxis(array, 0, -1), names
+
+
+def _scores(scores: ArrayLike, ids: np.ndarray) -> np.ndarray:
+    """Return the scores of these objects."""
+    array = np.asarray(scores)
+    if array.ndim != 1 or len(array) < ids.max(initial=0):
+        raise ValueError(f"scores must be [{ids.max(initial=0)}], one for each label, got shape {list(array.shape)}")
+    chosen: np.ndarray = array[ids - 1]
+    return chosen
 
 
 def _narrow(labels: np.ndarray) -> np.ndarray:

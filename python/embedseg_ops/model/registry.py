@@ -25,7 +25,7 @@ class Registered(NamedTuple):
 
 
 MODELS = {
-    "nuclei": Registered("d3ee4f1539ccdacd4680359c9d56406720712581003cdebfdba484327fc7ca2c"),
+    "nuclei": Registered("3dc294ed65deaecb6e8b47c7fdd76dc92d8a60fad7eafd665ffee8b48e31dab5"),
 }
 
 

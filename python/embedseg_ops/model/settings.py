@@ -13,7 +13,7 @@ from embedseg_ops.ops.ranges import ABOVE_0, check_fields, one_of
 
 ARCHITECTURE = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm", "foreground",
                 "residual")  # fmt: skip
-CARD = ("about", "provenance", "licence", "training", "scores")  # what says, and changes nothing
+CARD = ("calibration", "about", "provenance", "licence", "training", "scores")  # what says, and changes nothing
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Settings:
         percentiles: what becomes 0 and 1 in a normalised image, in percent of each channel's values.
         postprocess: keyword arguments of `embedseg_ops.postprocess`, where they differ from its defaults, which are
             the paper's: ``{}`` is the paper's postprocessing.
+        calibration: coefficients of the objects' scores, as `embedseg_ops.predict.scores.calibrated` takes them, fitted
+            on validation images; ``{}``: none, so that objects get no scores.
         about: what the model is for, in a few words.
         provenance: data and training of the weights, in words.
         licence: of the weights, such as CC0-1.0.
@@ -58,6 +60,7 @@ class Settings:
     spacing: tuple[float, ...] | None = None
     percentiles: tuple[float, float] = (1.0, 99.8)
     postprocess: PostprocessOptions = field(default_factory=TUNED.copy)
+    calibration: dict[str, float] = field(default_factory=dict)
     about: str = ""
     provenance: str = ""
     licence: str = ""

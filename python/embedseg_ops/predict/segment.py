@@ -17,6 +17,7 @@ from embedseg_ops.ops.images import Array, answer_like
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.prepare import Precision, prepare
 from embedseg_ops.predict.scale import predict_scaled
+from embedseg_ops.predict.scores import calibrated, object_features
 
 
 def segment(
@@ -56,6 +57,40 @@ def segment(
             `diameter` is not positive, or the model has none; there is no such precision; the image has 2³¹ pixels
             or more, or values that are not finite.
     """
+    labels, _ = _segment(image, model, device, diameter, nan, tile, overlap, precision, progress)
+    return answer_like(image, single=False)(labels)
+
+
+def segment_with_scores(
+    image: Array, model: ModelName | tuple[EmbeddingModel, Settings] | None = None, **options: Any
+) -> tuple[Array, np.ndarray]:
+    """Segment an image as :func:`segment` does, and say of every object how probably it is right.
+
+    Args:
+        image: see :func:`segment`.
+        model: see :func:`segment`; its settings need a calibration, as that of the model that comes with the package.
+        options: see :func:`segment`.
+
+    Returns:
+        the labels, and scores float64 ``[N]``, from 0 to 1: ``scores[k - 1]`` is the probability that object k covers a
+        true one with an IoU of 0.5 or more, on images like those that the model was validated on.
+
+    Raises:
+        ValueError: the model has no calibration, or see :func:`segment`.
+    """
+    model = model if isinstance(model, tuple) else load_model(model, choose_device(options.pop("device", None)))
+    if not model[1].calibration:
+        raise ValueError("this model has no calibration: its objects can have labels, but no scores")
+    labels, outputs = _segment(image, model, **options)
+    features = object_features(labels, *(output[0] for output in outputs))
+    return answer_like(image, single=False)(labels), calibrated(features, model[1].calibration)
+
+
+def _segment(
+    image: Array, model: Any, device: Any = None, diameter: float | None = None, nan: str = "error",
+    tile: int | None = None, overlap: int | None = None, precision: Precision = "float32", progress: bool = False,
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # fmt: skip
+    """Return labels ``[*spatial]``, and the embedding ``[1, D, *spatial]`` and distance map that they are made from."""
     network, settings = model if isinstance(model, tuple) else load_model(model, choose_device(device))
     array = as_numpy(image)
     planes = array[None] if array.ndim == settings.spatial_dims else array
@@ -66,9 +101,9 @@ def segment(
     check_pixels(planes.shape[1:], "image")
     normalized = normalize(without_nan(planes, nan), settings.percentiles)
     prepared = prepare(network, precision)
-    embedding, distance = predict_scaled(normalized, prepared, settings, diameter, tile, overlap, progress)
-    labels = postprocess(embedding, distance, spatial_dims=settings.spatial_dims, **settings.postprocess)[0]
-    return answer_like(image, single=False)(labels)
+    outputs = predict_scaled(normalized, prepared, settings, diameter, tile, overlap, progress)
+    labels = postprocess(*outputs, spatial_dims=settings.spatial_dims, **settings.postprocess)[0]
+    return labels, outputs
 
 
 def as_numpy(image: np.ndarray | Tensor) -> np.ndarray:

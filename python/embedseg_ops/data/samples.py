@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from embedseg_ops.data.errors import DataError, DataWarning
 from embedseg_ops.data.folders import Source, find_sources
 from embedseg_ops.data.images import read, warn_of_notes
 from embedseg_ops.data.labels import read_source_labels
+from embedseg_ops.data.progress import steps
 from embedseg_ops.data.scale import median_diameter
 from embedseg_ops.data.windows import Sliced, bands
 
@@ -165,7 +165,7 @@ def load_folder(
     """
     samples: list[Sample] = []
     with gathered(folder):
-        for source in tqdm(find_sources(folder), desc=f"reading {folder}", unit="image", disable=not progress):
+        for source in steps(find_sources(folder), f"reading {folder}", "image", progress):
             samples.append(load_sample(source, percentiles, spatial_dims, channels, **choice))
             channels = len(samples[0].image)
     return samples

@@ -31,6 +31,13 @@ TUNED: PostprocessOptions = {
     "max_cosine_distance": 1.0, "background_threshold": 0.05, "min_depth_pixels": 0.75,
 }  # fmt: skip
 
+#: Where to search for good options, for sliders: from, to, step. `postprocess` takes more than this.
+SLIDERS: dict[str, tuple[float, float, float]] = {
+    "seed_threshold": (0.0, 1.0, 0.01), "max_cosine_distance": (0.0, 1.0, 0.01), "seed_smoothing": (0.0, 5.0, 0.1),
+    "min_seed_size": (1, 200, 1), "min_object_size": (1, 1000, 1), "background_threshold": (0.0, 0.5, 0.01),
+    "min_depth_pixels": (0.0, 5.0, 0.05), "max_objects": (1, 10000, 1),
+}  # fmt: skip
+
 
 def current_names(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return options by the names that they have now."""

@@ -1,11 +1,12 @@
 """The network over an image of any size, tile by tile."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from embedseg_ops.data.progress import steps
 from embedseg_ops.predict.prepare import Network
 from embedseg_ops.predict.tiles import tiles
 
@@ -42,14 +43,15 @@ def predict_network(
     tile, overlap = tile_sizes(image.ndim - 1, model.divisor, tile, overlap)
     pieces = list(tiles(image.shape[1:], tile, overlap, model.divisor))
     whole: tuple[Tensor, ...] = ()
-    for inside, weights in tqdm(pieces, desc="network", unit="tile", disable=not progress):
+    for inside, weights in steps(pieces, "network", "tile", progress):
         outputs = predict_tile(image[(slice(None), *inside)], model)
         if len(pieces) == 1:  # all its weights are 1
             whole = outputs
             continue
         whole = whole or tuple(zeros_like(output, image.shape[1:]) for output in outputs)
+        place: tuple[Any, ...] = (..., *inside)
         for total, output in zip(whole, outputs, strict=True):
-            total[(..., *inside)] += output * weights
+            total[place] += output * weights
     embedding, distance = whole
     return embedding[None], distance[None]
 

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
+from embedseg_ops.data.progress import tell
 from embedseg_ops.data.sample_files import AnySample
 from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.evaluate import figures
@@ -25,6 +26,7 @@ class RunLog:
     def __init__(self, out: Path, step: int, steps: int, progress: bool = False):
         self.path = out / "losses.csv"
         self.truncate(step)
+        self.steps = steps
         self.table = self.path.open("a", encoding="utf-8")
         self.bar = tqdm(total=steps, initial=step, unit="step", disable=not progress)
         self.score: dict[str, str] = {}
@@ -43,6 +45,7 @@ class RunLog:
         self.table.write(",".join([str(step), *(repr(value) for value in losses.values())]) + "\n")
         self.bar.set_postfix({**{name: f"{value:.4f}" for name, value in losses.items()}, **self.score}, refresh=False)
         self.bar.update()
+        tell("training", step, self.steps)
         self.scalars(
             step, {**{f"loss/{name}": value for name, value in losses.items()}, "learning rate": learning_rate}
         )

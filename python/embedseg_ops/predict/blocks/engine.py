@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 import torch
-from tqdm import tqdm
+
+from embedseg_ops.data.progress import steps
 
 
 def run_tasks(
@@ -26,9 +27,12 @@ def run_tasks(
         progress: show a progress bar.
     """
     call = partial(with_threads, task, threads)
-    with tqdm(total=len(arguments), desc=name, unit="block", disable=not progress) as bar:
-        for _ in on_workers(call, arguments, client) if client is not None else map(call, arguments):
-            bar.update()
+    if client is None:
+        for argument in steps(arguments, name, "block", progress):
+            call(argument)
+        return
+    for _ in steps(on_workers(call, arguments, client), name, "block", progress, len(arguments)):
+        pass
 
 
 def with_threads(task: Callable[[Any], None], threads: int, argument: Any) -> None:

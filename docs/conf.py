@@ -15,7 +15,7 @@ author = "the authors of embedseg_ops"
 release = version = embedseg_ops.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_argparse_cli"]
-exclude_patterns = ["conf.py", "examples/drawn.py"]
+exclude_patterns = ["conf.py"]
 default_role = "literal"  # `x` in a docstring is code
 
 html_theme = "furo"

@@ -8,11 +8,11 @@
 import tempfile
 from pathlib import Path
 
-from drawn import cells
 from PIL import Image
 
 import embedseg_ops
 from embedseg_ops import export, figures
+from embedseg_ops.data.drawn import cells
 
 image, truth = cells(seed=3, size=192, count=60)
 labels = embedseg_ops.segment(image)  # the shipped model, for fluorescent nuclei

@@ -6,12 +6,12 @@
 
 # %%
 import numpy as np
-from drawn import cells
 from PIL import Image
 from scipy import ndimage
 
 import embedseg_ops
 from embedseg_ops import figures
+from embedseg_ops.data.drawn import cells
 
 # %% [markdown]
 # There is no network in this example. So we make what a good one would predict for a drawn image: neighbours point in

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from drawn import cells
 from PIL import Image
 
 import embedseg_ops
 from embedseg_ops import figures
 from embedseg_ops.command.main import main
+from embedseg_ops.data.drawn import cells
 
 folder = Path(tempfile.mkdtemp())
 for name in ("images", "labels"):

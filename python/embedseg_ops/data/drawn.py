@@ -1,4 +1,4 @@
-"""Drawn microscope images with their true labels, so that the examples need no download."""
+"""Drawn microscope images with their true labels: samples that need no download."""
 
 import numpy as np
 from scipy import ndimage

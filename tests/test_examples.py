@@ -38,3 +38,18 @@ def test_labels_are_measured_and_written(run):
     assert left["scores"].average_precision.mean > 0.8
     rows = (left["folder"] / "objects.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == 1 + left["labels"].max()
+
+
+@pytest.mark.filterwarnings("ignore")  # MONAI's own
+def test_monai_slides_its_window(run):
+    pytest.importorskip("monai")
+    left = run("monai_sliding_window")
+    assert left["labels"].max() == left["alone"].max() > 20
+    assert (left["labels"] != left["alone"]).mean() < 0.01
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning's own
+def test_lightning_trains(run):
+    pytest.importorskip("lightning")
+    left = run("lightning_module")
+    assert left["precision"].values[0] > 0.6

@@ -20,6 +20,7 @@ LAYERS = [
     "predict",
     "evaluate",
     "export",
+    "interchange",
     "train",
     "command",
 ]  # from the bottom up

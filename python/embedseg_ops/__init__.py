@@ -18,7 +18,7 @@ from embedseg_ops.ops.propagate import propagate
 from embedseg_ops.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from embedseg_ops import export, figures, losses, metrics, models, reference
+    from embedseg_ops import export, figures, interchange, losses, metrics, models, reference
     from embedseg_ops.model.files import load_model, save_model
     from embedseg_ops.ops import options
     from embedseg_ops.predict.blocks.postprocess_blocks import postprocess_blocks
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "export": "embedseg_ops.export",
     "figures": "embedseg_ops.figures",
+    "interchange": "embedseg_ops.interchange",
     "load_model": "embedseg_ops.model.files:load_model",
     "losses": "embedseg_ops.losses",
     "metrics": "embedseg_ops.metrics",
@@ -53,6 +54,7 @@ __all__ = [
     "embedding_loss",
     "export",
     "figures",
+    "interchange",
     "load_model",
     "losses",
     "mean_embedding",

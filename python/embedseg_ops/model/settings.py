@@ -75,10 +75,11 @@ class Settings:
 
     def build(self) -> EmbeddingModel:
         """Return the network that these settings describe, randomly initialised."""
-        return build_model(
-            self.channels, self.dim, self.filters, self.head_filters, self.spatial_dims, self.distance_features,
-            self.batch_norm, self.foreground, self.residual,
-        )  # fmt: skip
+        return build_model(**self.architecture())
+
+    def architecture(self) -> dict[str, Any]:
+        """Return the arguments of `build_model`."""
+        return {name: getattr(self, name) for name in ("channels", *ARCHITECTURE)}
 
     def to_json(self) -> str:
         """Return the settings as JSON."""

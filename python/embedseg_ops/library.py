@@ -24,7 +24,7 @@ def cmake_prefix_path() -> str:
     return f"{torch.utils.cmake_prefix_path};{library_path().parent.as_posix()}"
 
 
-torch.ops.load_library(library_path())  # an error here must reach the user
+torch.ops.load_library(library_path())  # type: ignore[no-untyped-call]  # an error here must reach the user
 
 
 def build_info() -> dict[str, object]:

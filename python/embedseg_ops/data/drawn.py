@@ -19,8 +19,8 @@ def cells(seed: int, size: int = 128, count: int = 30) -> tuple[np.ndarray, np.n
     random = np.random.default_rng(seed)
     labels = np.zeros((size, size), np.int32)
     for _ in range(count):
-        centre, radii = random.uniform(0, size, 2), random.uniform(7, 12, 2)
-        inside = ellipse(*centre, *radii, shape=labels.shape, rotation=random.uniform(0, np.pi))
+        (y, x), (high, wide) = random.uniform(0, size, 2), random.uniform(7, 12, 2)
+        inside = ellipse(y, x, high, wide, shape=labels.shape, rotation=random.uniform(0, np.pi))
         if (labels[inside] > 0).mean() < 0.15 and len(inside[0]) > 50:
             labels[inside] = np.where(labels[inside] > 0, labels[inside], labels.max() + 1)
     brightness = np.concatenate([[0.1], random.uniform(0.5, 0.9, labels.max())])

@@ -17,6 +17,11 @@ from embedseg_ops.interchange.tracing import KEY
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.settings import Settings
 
+# bioimageio.spec leaves files open, which is seen some time later
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore::{kind}")
+    for kind in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
+]
 SIZES = [(1, 96, 128), (2, 33, 41), (1, 5, 3)]
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``embedseg-ops demo | train | predict | evaluate | export | models``."""
+"""The command line: ``embedseg-ops demo | train | predict | evaluate | export | models | serve``."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from embedseg_ops.command import demo, evaluate, export, models, predict, train
+from embedseg_ops.command import demo, evaluate, export, models, predict, serve, train
 from embedseg_ops.command.batch import ENDS_ALL
 from embedseg_ops.command.config import with_configuration
 from embedseg_ops.command.speech import is_out_of_memory, one_line, reason, say, warnings_in_one_line
@@ -19,6 +19,7 @@ from embedseg_ops.version import __version__
 
 COMMANDS = {
     "demo": demo, "train": train, "predict": predict, "evaluate": evaluate, "export": export, "models": models,
+    "serve": serve,
 }  # fmt: skip
 STATUS = (
     "Exit status: 0 all done; 1 some files failed, or the work could not be finished; 2 wrong options, files or "

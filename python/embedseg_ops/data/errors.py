@@ -4,8 +4,11 @@ import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
+
+_allowed: ContextVar[int | None] = ContextVar("allowed", default=None)
 
 
 class DataError(ValueError):
@@ -24,8 +27,24 @@ def needed(module: str, extra: str, path: Path) -> Any:
         raise DataError(f"{path}: is read by {module}: pip install 'embedseg-ops[{extra}]'") from None
 
 
+@contextmanager
+def allowing(size: int) -> Iterator[None]:
+    """Let `check_memory` refuse files whose pixels are more than `size` bytes, in this thread."""
+    token = _allowed.set(size)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
 def check_memory(path: Path, size: int) -> None:
-    """Refuse a file whose pixels, of `size` bytes, are more than this machine's memory; damaged files may say so."""
+    """Refuse a file whose pixels, of `size` bytes, are more than allowed, or than this machine's memory.
+
+    It is asked before pixels are decoded: a damaged file, or one made for harm, may say that it has any number of them.
+    """
+    allowed = _allowed.get()
+    if allowed is not None and size > allowed:
+        raise DataError(f"{path}: has {size / 1e6:,.0f} MB of pixels, and {allowed / 1e6:,.0f} MB are allowed")
     if hasattr(os, "sysconf"):
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         if size > memory:

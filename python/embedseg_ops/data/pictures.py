@@ -28,6 +28,7 @@ def open_picture(path: Path, as_stored: bool = False) -> Stored:
         deep = holds_deep_colours(picture)  # asked first, as what EXIF says may come after the pixels
         orientation = picture.getexif().get(ORIENTATION, 1)
         frames: int = getattr(picture, "n_frames", 1)
+        check_memory(path, picture.width * picture.height * 4 * (frames if picture.format in ANIMATED else 1))
         notes: tuple[str, ...] = ()
         if frames > 1 and picture.format not in ANIMATED:
             frames, notes = 1, (f"the first of its {frames} pictures is read",)

@@ -46,6 +46,7 @@ def open_tiff(
         if page.compression == COMPRESSION.OJPEG or (
             page.photometric == PHOTOMETRIC.YCBCR and page.compression not in BECOME_RGB
         ):
+            check_memory(path, page.nbytes)
             pixels: Pixels = through_pillow(path, page.index)
             axes = "YXS"
         elif orientation == 1 and is_lazy(chosen.levels[level], windows) and plain(page, as_stored):

@@ -5,7 +5,7 @@ TORCH ?= torch==2.13.0
 SIDE ?= 256
 SANITIZE = build/sanitize
 
-.PHONY: demo test install wheel develop lint format bench compare figures docs audit sanitize fuzz headers clang aarch64 \
+.PHONY: demo test install wheel wheels develop lint format bench compare figures docs audit sanitize fuzz headers clang aarch64 \
 	two-torches gpu cuda-cost registers clean
 
 demo: install  ## segment real nuclei with the weights that come along, say how well, and draw them into demo/
@@ -29,6 +29,9 @@ install: $(RUN)/python
 wheel: $(RUN)/python  ## into dist/, with CUDA kernels for every architecture: takes a while
 	$(RUN)/pip wheel --no-build-isolation --no-deps --wheel-dir dist \
 		-C cmake.define.EMBEDSEG_CUDA_ARCHITECTURES=RELEASE .
+
+wheels: $(RUN)/python  ## the CPU wheel into dist/, repaired, and tested on each of PYTHONS="python3.11 ..."
+	tests/wheels.sh $(RUN)/python $(PYTHONS)
 
 develop: $(RUN)/python  ## an editable install that rebuilds on import
 	$(RUN)/pip install --no-build-isolation -e ".[test,lint]"

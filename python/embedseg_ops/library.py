@@ -13,7 +13,7 @@ _NAME = {"win32": "embedseg_ops.dll", "darwin": "libembedseg_ops.dylib"}.get(sys
 def library_path() -> Path:
     """Return the file of the compiled operators, for ``torch.ops.load_library`` or a C++ program to load."""
     importlib.util.find_spec(f"{_PACKAGE}.libembedseg_ops")  # builds it again, in an editable install
-    for folder in sys.modules[_PACKAGE].__path__:  # one; in an editable install the sources' comes first
+    for folder in sys.modules[_PACKAGE].__path__:  # one; in an editable install the build's comes first
         if (file := Path(folder, _NAME)).exists():
             return file
     raise ImportError(f"{_NAME} is not in {Path(__file__).parent}: install the package again, or build it there")

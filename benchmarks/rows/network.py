@@ -6,7 +6,7 @@ from benchmarks.goals import faster
 from benchmarks.harness import ONE_AND_ALL, Contender, Effort, Row
 from benchmarks.scene import Scene
 from embedseg_ops.model.devices import has_bf16
-from embedseg_ops.model.files import load_model, shipped_model
+from embedseg_ops.model.files import load_model
 from embedseg_ops.predict.network import predict_network
 from embedseg_ops.predict.prepare import prepare
 
@@ -18,7 +18,7 @@ def rows(scene: Scene, effort: Effort) -> list[Row]:
     """The shipped network over the image, as it was trained and made ready to predict."""
     if scene.labels.ndim != 3 or len(scene.picture) != 1:
         return []
-    image, network = scene.picture, load_model(shipped_model())[0]
+    image, network = scene.picture, load_model()[0]
 
     def plain() -> tuple[Tensor, Tensor]:
         return predict_network(image, network)

@@ -136,7 +136,7 @@ def check_postprocess(settings: Settings) -> None:
 
 
 def segment_file(path: Path, model: Model, options: argparse.Namespace, progress: bool) -> Result:
-    """Read an image and segment it, plane by plane if it has planes; score its objects if the model can."""
+    """Read an image and segment it, plane by plane if it has planes; score its objects for a table if the model can."""
     settings = model[1]
     image = read(path, settings.spatial_dims, channels=settings.channels, **choice_of(options))
     for note in image.notes:
@@ -149,8 +149,9 @@ def segment_file(path: Path, model: Model, options: argparse.Namespace, progress
     labels = np.zeros(planes + pixels.shape[len(planes) + 1 :], np.int32)
     how: dict[str, Any] = {name: getattr(options, name) for name in ("diameter", "tile", "overlap", "precision")}
     scores: dict[tuple[int, ...], np.ndarray] = {}
+    scored = settings.calibration and {"table", "parquet"} & set(options.write)
     for place in np.ndindex(planes):
-        if settings.calibration:
+        if scored:
             labels[place], scores[place] = segment_with_scores(pixels[place], model, progress=progress, **how)
         else:
             labels[place] = segment(pixels[place], model, progress=progress, **how)

@@ -23,6 +23,7 @@ LAYERS = [
     "interchange",
     "train",
     "command",
+    "napari",
 ]  # from the bottom up
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -62,11 +63,13 @@ def test_importing_the_package_loads_the_operators_and_little_else():
     code = """if True:
         import sys, torch, embedseg_ops
         assert hasattr(torch.ops.embedseg_ops, "propagate")
-        heavy = {"scipy", "skimage", "PIL", "tifffile", "safetensors"} & set(sys.modules)
+        heavy = {"scipy", "skimage", "PIL", "tifffile", "safetensors", "napari", "qtpy"} & set(sys.modules)
         assert not heavy, heavy
         embedseg_ops.metrics.average_precision, embedseg_ops.figures.overlay, embedseg_ops.models.UNet
         from embedseg_ops.losses import training_loss
-        from embedseg_ops import reference, segment"""
+        from embedseg_ops import reference, segment
+        from embedseg_ops.napari import corrections, session, sliders
+        assert not {"napari", "qtpy", "magicgui"} & set(sys.modules)"""
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
 
 

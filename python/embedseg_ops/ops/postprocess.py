@@ -84,13 +84,7 @@ def postprocess(
     if background_threshold is not None:
         background_threshold = check_finite(background_threshold, "background_threshold")
 
-    smooth = gaussian(depth, sigma) if sigma > 0 else depth
-    seeds = torch.ops.embedseg_ops.connected_components(smooth > seed_threshold)
-    if max_objects is not None:
-        seeds = torch.where(seeds > max_objects, 0, seeds)
-    largest = largest_seed(vectors, seeds, max_objects)
-    if min_seed_size > 1:
-        seeds = torch.ops.embedseg_ops.remove_small(seeds, min_seed_size, largest)
+    seeds, largest = find_seeds(vectors, depth, seed_threshold, sigma, min_seed_size, max_objects)
     background = None if background_threshold is None else depth <= background_threshold
     labels = grow(vectors, seeds, max_cosine_distance, background, largest)
     if min_depth_pixels > 0:
@@ -98,6 +92,29 @@ def postprocess(
     if min_object_size > 1 or min_depth_pixels > 0:  # what was trimmed away leaves gaps in the ids
         labels = torch.ops.embedseg_ops.remove_small(labels, min_object_size, largest)
     return answer(labels)
+
+
+def find_seeds(
+    embedding: Tensor, distance: Tensor, threshold: float, sigma: float, min_size: int, max_objects: int | None
+) -> tuple[Tensor, int | None]:
+    """Return the seeds that :func:`postprocess` grows, int32 ``[B, *spatial]``, and what `largest_seed` says of them.
+
+    Args:
+        embedding: ``[B, D, *spatial]``, of which nothing but the size is looked at.
+        distance: ``[B, *spatial]``.
+        threshold: `seed_threshold`.
+        sigma: `seed_smoothing`.
+        min_size: `min_seed_size`.
+        max_objects: as of :func:`postprocess`.
+    """
+    smooth = gaussian(distance, sigma) if sigma > 0 else distance
+    seeds = torch.ops.embedseg_ops.connected_components(smooth > threshold)
+    if max_objects is not None:
+        seeds = torch.where(seeds > max_objects, 0, seeds)
+    largest = largest_seed(embedding, seeds, max_objects)
+    if min_size > 1:
+        seeds = torch.ops.embedseg_ops.remove_small(seeds, min_size, largest)
+    return seeds, largest
 
 
 def largest_seed(embedding: Tensor, seeds: Tensor, max_objects: int | None) -> int | None:

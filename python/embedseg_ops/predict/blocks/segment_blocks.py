@@ -3,7 +3,7 @@
 import hashlib
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from embedseg_ops.predict.blocks.engine import read_ahead, run_tasks
 from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.blocks.job import Job
-from embedseg_ops.predict.blocks.maps import TileGrid, TileMaps, ZoomedMaps
+from embedseg_ops.predict.blocks.maps import Maps, TileGrid, TileMaps, ZoomedMaps
 from embedseg_ops.predict.blocks.network import Opened, Planes, Tiler
 from embedseg_ops.predict.blocks.options import complete
 from embedseg_ops.predict.blocks.passes import Summary, finished, run_passes
@@ -100,9 +100,7 @@ def segment_blocks(
     check_image(opens(), planes, settings)
     shape = planes.shape[1:]
     halo = HALOS[len(shape)] if halo is None else halo
-    zoom = Zoom.by(factor, shape) if factor > 1 else None
-    wide = factor ** len(shape) + 3 * factor ** (len(shape) - 1) if zoom else 1  # rows that a row is made of, at most
-    core = sides(block, shape) or choose_core(shape, math.ceil(settings.dim * wide), halo, memory)
+    core = sides(block, shape) or choose_sides(shape, settings, factor, halo, memory)
     tile, overlap = tile_sizes(len(shape), network.divisor, tile, overlap)
     options = complete(settings.postprocess)
     with scratch(run_folder(out, folder)) as path:
@@ -119,21 +117,43 @@ def segment_blocks(
         run = describe(shape, core, halo, options) | {
             "image": str(planes.dtype), "changed": changed(image), "model": digest(network), "device": runs_on,
             "tile": tile, "overlap": overlap, "threads": threads,
-            "precision": precision, "enlarged": zoom and zoom.size,
+            "precision": precision, "enlarged": Zoom.by(factor, shape).size if factor > 1 else None,
         }  # fmt: skip
         place.start(run, resume)
         if (summary := finished(place)) is not None:
             return summary
-        if not place.has("model.safetensors"):
-            save_model(place.file("model.safetensors"), network, settings)
-        tiles = TileGrid.over(zoom.size if zoom else shape, tile, overlap, network.divisor)
-        maps = TileMaps(place.file("tiles", "0").parent, tiles, settings.dim)
-        low, high = percentiles(place, planes, settings)
-        tiler = Tiler(planes, low, high, str(place.file("model.safetensors")), runs_on, precision, maps, zoom)
-        run_network(tiler, client, threads, progress)
-        seen = ZoomedMaps(maps, zoom.back()) if zoom else maps
-        job = Job(place, Grid(shape, core), halo, seen, options, levels[0], levels[1:])
+        model = network, settings
+        maps = network_maps(place, planes, model, runs_on, precision, factor, tile, overlap, client, threads, progress)
+        job = Job(place, Grid(shape, core), halo, maps, options, levels[0], levels[1:])
         return run_passes(job, client, threads, progress)
+
+
+def network_maps(
+    place: Folder, planes: Planes, model: tuple[EmbeddingModel, Settings], device: str | None, precision: Precision,
+    factor: float = 1.0, tile: int | None = None, overlap: int | None = None, client: Any = None, threads: int = 0,
+    progress: bool = False,
+) -> Maps:  # fmt: skip
+    """Run the network over an image, where an earlier run has not; return its outputs, which the folder keeps."""
+    network, settings = model
+    if not place.has("model.safetensors"):
+        save_model(place.file("model.safetensors"), network, settings)
+    shape = planes.shape[1:]
+    zoom = Zoom.by(factor, shape) if factor > 1 else None
+    sizes = tile_sizes(len(shape), network.divisor, tile, overlap)
+    tiles = TileGrid.over(zoom.size if zoom else shape, *sizes, network.divisor)
+    maps = TileMaps(place.file("tiles", "0").parent, tiles, settings.dim)
+    low, high = percentiles(place, planes, settings)
+    tiler = Tiler(planes, low, high, str(place.file("model.safetensors")), device, precision, maps, zoom)
+    run_network(tiler, client, threads, progress)
+    return ZoomedMaps(maps, zoom.back()) if zoom else maps
+
+
+def choose_sides(
+    shape: Sequence[int], settings: Settings, factor: float, halo: int, memory: int | str
+) -> tuple[int, ...]:
+    """Return the sides of the largest blocks that fit into memory, for an image that is enlarged by a factor."""
+    wide = factor ** len(shape) + 3 * factor ** (len(shape) - 1) if factor > 1 else 1  # rows of a row, at most
+    return choose_core(shape, math.ceil(settings.dim * wide), halo, memory)
 
 
 def device_of_tasks(device: str | torch.device | None, model: Any, client: Any) -> str | None:

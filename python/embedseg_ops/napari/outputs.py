@@ -1,0 +1,124 @@
+"""A network's output, kept so that other options need the postprocessing alone: in memory, or on disk in blocks."""
+
+import shutil
+import tempfile
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from embedseg_ops.data.samples import normalize
+from embedseg_ops.model.networks import EmbeddingModel
+from embedseg_ops.model.settings import Settings
+from embedseg_ops.ops.options import PostprocessOptions
+from embedseg_ops.ops.postprocess import find_seeds, postprocess
+from embedseg_ops.predict.blocks.folder import Folder
+from embedseg_ops.predict.blocks.grid import Grid
+from embedseg_ops.predict.blocks.job import Job
+from embedseg_ops.predict.blocks.maps import Maps
+from embedseg_ops.predict.blocks.network import Planes
+from embedseg_ops.predict.blocks.passes import run_passes
+from embedseg_ops.predict.blocks.segment_blocks import choose_sides, enlargement_of, network_maps
+from embedseg_ops.predict.blocks.sizes import HALOS
+from embedseg_ops.predict.memory import memory_free, memory_needed
+from embedseg_ops.predict.prepare import prepare
+from embedseg_ops.predict.scale import predict_scaled
+from embedseg_ops.predict.segment import without_nan
+
+Model = tuple[EmbeddingModel, Settings]
+
+
+class Scratch:
+    """A folder that is removed with this object."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="embedseg-ops-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+class Output(Protocol):
+    """What a network said of one plane (volume)."""
+
+    def label(self, options: PostprocessOptions, out: Any) -> None:
+        """Write the labels to `out`, ``[*spatial]``."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An output in memory.
+
+    Args:
+        embedding: float32 ``[1, D, *spatial]``.
+        distance: float32 ``[1, *spatial]``.
+    """
+
+    embedding: Tensor
+    distance: Tensor
+
+    def label(self, options: PostprocessOptions, out: Any) -> None:
+        """Write the labels to `out`, ``[*spatial]``."""
+        out[...] = postprocess(self.embedding, self.distance, spatial_dims=self.distance.ndim - 1, **options)[0].numpy()
+
+    def seeds(self, options: PostprocessOptions) -> np.ndarray:
+        """Return what grows: int32 ``[*spatial]``."""
+        seeds, _ = find_seeds(
+            self.embedding, self.distance, options["seed_threshold"], options["seed_smoothing"],
+            options["min_seed_size"], options["max_objects"],
+        )  # fmt: skip
+        return np.asarray(seeds[0])
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """An output in a folder, for an image that is too large for the memory; the folder is removed with it.
+
+    Args:
+        maps: of the network.
+        shape: ``[*spatial]``.
+        core: sides of a block.
+        folder: of everything.
+    """
+
+    maps: Maps
+    shape: tuple[int, ...]
+    core: tuple[int, ...]
+    folder: Scratch
+
+    def label(self, options: PostprocessOptions, out: Any) -> None:
+        """Write the labels to `out`, ``[*spatial]``: those of the image in one piece."""
+        with tempfile.TemporaryDirectory(dir=self.folder.path) as path:
+            grid = Grid(self.shape, self.core)
+            run_passes(Job(Folder(Path(path)), grid, HALOS[len(self.shape)], self.maps, options, lambda: out))
+
+
+def run_network(
+    image: Any, model: Model, memory: int | None = None, diameter: float | None = None, side: int | None = None
+) -> Output:
+    """Run the network over one plane (volume).
+
+    Args:
+        image: ``[C, *spatial]`` with a shape, a dtype and slices.
+        model: the network and its settings.
+        memory: bytes that may be used; None: half of what is free. What does not fit goes to the disk.
+        diameter: of the objects, for a model that has one; see `embedseg_ops.segment`.
+        side: of a block, in pixels; None: as large as fits.
+
+    Raises:
+        ValueError: values that are not finite; a model that has a diameter is given none, and the image is too large.
+    """
+    network, settings = model
+    allowed = (memory_free() or 1 << 62) // 2 if memory is None else memory
+    if memory_needed(image.shape, settings, diameter=diameter) <= allowed:
+        normalized = normalize(without_nan(np.asarray(image[...]), "error"), settings.percentiles)
+        return Whole(*predict_scaled(normalized, prepare(network), settings, diameter))
+    shape, factor = tuple(image.shape[1:]), enlargement_of(diameter, settings)
+    core = (side,) * len(shape) if side else choose_sides(shape, settings, factor, HALOS[len(shape)], min(allowed, 4 << 30))
+    folder = Scratch()
+    planes = Planes(lambda: image, settings.spatial_dims)
+    device = str(next(network.parameters()).device)
+    maps = network_maps(Folder(folder.path), planes, model, device, "float32", factor, threads=torch.get_num_threads())
+    return Blocks(maps, shape, core, folder)

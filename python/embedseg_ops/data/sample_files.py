@@ -8,7 +8,6 @@ import imagecodecs
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from embedseg_ops.data.errors import DataError, reading
 from embedseg_ops.data.folders import Source, find_sources
@@ -24,6 +23,7 @@ from embedseg_ops.data.labels import (
     renumbered,
     whole_numbers,
 )  # fmt: skip
+from embedseg_ops.data.progress import steps
 from embedseg_ops.data.samples import Opened, Percentiles, Sample, digest_of, ends, gathered, read_finite, stretch
 from embedseg_ops.data.scale import diameter_of
 from embedseg_ops.data.stored import Pixels
@@ -145,7 +145,7 @@ def open_folder(
     """
     samples: list[SampleFile] = []
     with gathered(folder):
-        for source in tqdm(find_sources(folder), desc=f"reading {folder}", unit="image", disable=not progress):
+        for source in steps(find_sources(folder), f"reading {folder}", "image", progress):
             samples.append(survey(source, percentiles, spatial_dims, {**choice, "channels": channels}))
             channels = len(samples[0].ends[0])
     return samples

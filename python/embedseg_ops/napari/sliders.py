@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from embedseg_ops.command.options import argument_help, field_type, may_be_none
+from embedseg_ops.command.options import argument_help
 from embedseg_ops.ops.options import SLIDERS, TUNED, PostprocessOptions
 from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.ops.ranges import field_type, may_be_none
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from samples import cells, embedding_for
 from embedseg_ops import distance_map, postprocess, postprocess_blocks
 from embedseg_ops.ops.options import TUNED
 from embedseg_ops.predict.blocks import growth
+from embedseg_ops.predict.blocks.arrays import handle
 from embedseg_ops.predict.blocks.postprocess_blocks import scratch
 
 OPTIONS = [
@@ -180,3 +181,14 @@ def bad_inputs():
 def test_bad_input(error, message, arguments, options):
     with pytest.raises(error, match=message):
         postprocess_blocks(*arguments, progress=False, **options)
+
+
+def test_a_part_of_a_memory_map_is_opened_where_it_lies(tmp_path):
+    whole = np.lib.format.open_memmap(tmp_path / "stack.npy", "w+", np.int32, (3, 4, 5))
+    whole[...] = np.arange(60).reshape(whole.shape)
+    whole.flush()
+    for part in (whole, whole[1], whole[1:][1, 2:]):
+        assert np.array_equal(handle(part, "image")(), part)
+    handle(whole[2], "out", "r+")()[...] = 7
+    assert (whole[2] == 7).all()
+    assert whole[1, 0, 0] == 20

@@ -86,12 +86,20 @@ def handle(array: Any, name: str, mode: str = "r") -> Callable[[], Any]:
         return Stored(str(array), mode)
     if isinstance(array, np.memmap) and array.base is not None and array.filename and array.flags.c_contiguous:
         writable = "r+" if mode == "r+" else "r"
-        return Mapped(str(array.filename), array.dtype.str, array.shape, array.offset, writable)
+        return Mapped(str(array.filename), array.dtype.str, array.shape, place_in_file(array), writable)
     if not all(hasattr(array, attribute) for attribute in ("shape", "dtype", "__getitem__")):
         raise TypeError(f"{name} must have a shape, a dtype and slices, got {type(array).__name__}: {GIVE_ONE}")
     if mode == "r+" and not hasattr(array, "__setitem__"):
         raise TypeError(f"{name} must take values, got {type(array).__name__}: {GIVE_ONE}")
     return Held(array)
+
+
+def place_in_file(array: "np.memmap[Any, Any]") -> int:
+    """Return at which byte of its file an array begins: a part of a memory map has the whole's ``offset``."""
+    whole = array
+    while isinstance(whole.base, np.memmap):
+        whole = whole.base
+    return whole.offset + array.ctypes.data - whole.ctypes.data
 
 
 def check_shared(opens: Callable[[], Any], name: str) -> None:

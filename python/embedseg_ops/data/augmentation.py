@@ -18,6 +18,7 @@ class Augmentation:
     Args:
         flip: mirror each axis with probability ½.
         turn: turn by a random multiple of 90° in the plane of the last two axes, if their pixels are equally long.
+        rotate: rotate by any angle in that plane, likewise.
         scale: largest factor of zooming in or out, as a logarithm: 0.3 is a factor between 0.74 and 1.35.
         elastic: standard deviation of the elastic displacement, in pixels (of the finest axis, as all lengths here).
         elastic_grid: distance between its control points, in pixels.
@@ -29,6 +30,7 @@ class Augmentation:
 
     flip: bool = True
     turn: bool = True
+    rotate: bool = False
     scale: float = 0.3
     elastic: float = 1.5
     elastic_grid: int = 32
@@ -117,6 +119,10 @@ def random_matrix(spacing: tuple[float, ...], random: Random, augmentation: Augm
         matrix *= random.state.choice([-1.0, 1.0], len(spacing))
     if augmentation.turn and spacing[-2] == spacing[-1] and random.chance(0.5):
         matrix[[-2, -1]] = matrix[[-1, -2]]
+    if augmentation.rotate and spacing[-2] == spacing[-1]:
+        angle = random.state.uniform(0, 2 * np.pi)
+        cosine, sine = np.cos(angle), np.sin(angle)
+        matrix[-2:] = [[cosine, -sine], [sine, cosine]] @ matrix[-2:]
     if augmentation.scale and random.chance(augmentation.probability):
         matrix *= np.exp(random.state.uniform(-augmentation.scale, augmentation.scale))
     return matrix

@@ -277,7 +277,7 @@ def test_options_of_the_postprocessing_reach_it(predict, scans, tmp_path, monkey
     assert predict(scans / "a.tif", "--out", tmp_path / "out", *given.split())[0] == 0
     own = load_model(model)[1].postprocess
     expected = {"seed_threshold": 0.25, "min_object_size": 7, "background_threshold": None, "max_objects": 9}
-    network = {"diameter": None, "tile": 64, "overlap": None, "precision": "auto"}
+    network = {"diameter": None, "tile": 64, "overlap": None, "precision": "auto", "spacing": None}
     assert seen == [({**own, **expected}, {**network, "progress": True})]
 
 

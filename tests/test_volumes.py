@@ -9,7 +9,7 @@ import torch
 from commands import run
 from samples import cells
 
-from embedseg_ops.data.augmentation import Augmentation, Random, gaussian_blur, random_crop
+from embedseg_ops.data.augmentation import Augmentation, Random, gaussian_blur, random_crop, random_matrix
 from embedseg_ops.data.crops import CropDataset, crop_shape
 from embedseg_ops.data.samples import Sample, load_folder
 from embedseg_ops.data.scale import common_spacing
@@ -18,6 +18,7 @@ from embedseg_ops.model.networks import convolutions
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.distance_map import distance_map
 from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
+from embedseg_ops.predict.segment import segment
 from embedseg_ops.train.options import Options
 from embedseg_ops.train.targets import make_targets
 from embedseg_ops.train.trainer import Trainer
@@ -142,6 +143,16 @@ def test_axes_of_other_pixels_are_never_exchanged():
             assert spacing[1] == spacing[2] or steps == [36, 6, 1]
 
 
+def test_rotations_keep_planes_and_lengths():
+    rotated = Augmentation(turn=False, scale=0, rotate=True)
+    for number in range(10):
+        matrix = random_matrix(SPACING, Random(number), rotated)
+        np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-12)
+        assert abs(matrix[0, 0]) == 1
+        assert 0 < abs(matrix[1, 2]) < 1
+    assert abs(random_matrix((1.0, 1.0, 2.0), Random(0), rotated)).max(0).tolist() == [1, 1, 1]
+
+
 def test_what_is_blurred_and_bent_is_so_alike_in_every_direction():
     point = torch.zeros(1, 21, 41, 41)
     point[0, 10, 20, 20] = 1
@@ -159,3 +170,40 @@ def test_crops_of_one_number_have_the_spacing():
     labels = cells((12, 24, 24), 6, gap=0.4)
     crops = CropDataset([Sample("a", labels[None].float(), labels)], (8, 16, 16), 0, Augmentation(), spacing=SPACING)
     assert crops[0][1].shape == (8, 16, 16)
+
+
+class Seen(torch.nn.Module):
+    """Finds what is bright; remembers the shapes of the volumes that it saw."""
+
+    divisor = 1
+
+    def __init__(self):
+        super().__init__()
+        self.nothing = torch.nn.Parameter(torch.zeros(1))
+        self.shapes = []
+
+    def forward(self, volume):
+        self.shapes.append(tuple(volume.shape[2:]))
+        return torch.cat([volume, 1 - volume], 1), volume[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("spacing", "shape"),
+    [(None, (12, 20, 24)), ((4, 2, 2), (12, 20, 24)), ((1, 1, 1), (6, 20, 24)), ((4, 1, 1), (24, 20, 24)),
+     ((2.1, 1, 1), (12, 20, 24)), ((2, 1.5, 1), (12, 30, 24))],
+)  # fmt: skip
+def test_volumes_of_another_spacing_are_seen_in_the_models(spacing, shape):
+    truth = np.zeros((12, 20, 24), np.uint8)
+    truth[2:10, 4:16, 2:10] = truth[2:10, 4:16, 14:22] = 1
+    network = Seen()
+    settings = Settings(spatial_dims=3, spacing=SPACING, postprocess={"seed_threshold": 0.5})
+    labels = segment(truth * 200, (network, settings), spacing=spacing)
+    assert network.shapes == [shape]
+    assert labels.max() == 2
+    assert labels.shape == truth.shape
+
+
+def test_a_spacing_is_three_lengths():
+    settings = Settings(spatial_dims=3, spacing=SPACING)
+    with pytest.raises(ValueError, match="spacing must have one length for each of the 3"):
+        segment(np.zeros((3, 4, 4)), (Seen(), settings), spacing=(1, 1))

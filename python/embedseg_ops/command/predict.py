@@ -148,6 +148,7 @@ def segment_file(path: Path, model: Model, options: argparse.Namespace, progress
     check_memory(path, memory_needed(pixels.shape[len(planes) :], settings, options.tile, options.diameter))
     labels = np.zeros(planes + pixels.shape[len(planes) + 1 :], np.int32)
     how: dict[str, Any] = {name: getattr(options, name) for name in ("diameter", "tile", "overlap", "precision")}
+    how["spacing"] = image.size_of("ZYX"[-settings.spatial_dims :])
     scores: dict[tuple[int, ...], np.ndarray] = {}
     scored = settings.calibration and {"table", "parquet"} & set(options.write)
     for place in np.ndindex(planes):

@@ -1,9 +1,13 @@
 """The network over an image whose objects are brought to the size that it knows."""
 
+import math
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from embedseg_ops.data.scale import enlargement, median_diameter
 from embedseg_ops.model.settings import Settings
+from embedseg_ops.ops.numbers import check_spacing
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.network import predict_network
 from embedseg_ops.predict.prepare import Network
@@ -16,11 +20,13 @@ PASSES = 3  # at most: where the first one merges tiny objects, they look larger
 def predict_scaled(
     image: Tensor, model: Network, settings: Settings, diameter: float | None = None,
     tile: int | None = None, overlap: int | None = None, progress: bool = False,
+    spacing: Sequence[float] | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Run the network over an image, enlarged if its objects are smaller than `settings.diameter`.
 
+    Where its planes are closer or further apart than the model's, it is resampled along the other axes but the last.
     The outputs are brought back to the image's pixels, so that the options of the postprocessing mean those. A model
-    without a diameter sees the image as it is, and this is `predict_network`.
+    without a diameter and a spacing sees the image as it is, and this is `predict_network`.
 
     Args:
         image: float32 ``[C, *spatial]``, normalised.
@@ -31,6 +37,7 @@ def predict_scaled(
         tile: see `predict_network`, as the following.
         overlap: of neighbouring tiles.
         progress: show a progress bar.
+        spacing: length of the image's pixels along each axis, of which the ratios matter; None: the model's.
 
     Returns:
         embedding float32 ``[1, D, *spatial]`` and distance map float32 ``[1, *spatial]``, on the CPU.
@@ -40,10 +47,13 @@ def predict_scaled(
     """
     check_diameter(diameter, settings)
 
+    stretches = stretching(spacing, settings.spacing, image.ndim - 1)
+
     def outputs(factor: float) -> tuple[Tensor, Tensor]:
-        if factor < SAME:
+        factors = [factor * stretch for stretch in stretches]
+        if max(abs(math.log(one)) for one in factors) < math.log(SAME):
             return predict_network(image, model, tile, overlap, progress)
-        zoom = Zoom.by(factor, image.shape[1:])
+        zoom = Zoom.by(factors, image.shape[1:])
         embedding, distance = predict_network(zoom(image), model, tile, overlap, progress)
         return zoom.back()(embedding[0])[None], zoom.back()(distance)
 
@@ -67,3 +77,11 @@ def check_diameter(diameter: float | None, settings: Settings) -> None:
         raise ValueError("diameter is given, but this model has none of its own: it sees every image as it is")
     if diameter is not None and not diameter > 0:
         raise ValueError(f"diameter must be positive, got {diameter}")
+
+
+def stretching(spacing: Sequence[float] | None, wanted: Sequence[float] | None, dims: int) -> list[float]:
+    """Return the factors along each axis that give an image the wanted spacing; the last axis stays as it is."""
+    if spacing is None or wanted is None:
+        return [1.0] * dims
+    lengths = check_spacing(spacing, dims)
+    return [(length / lengths[-1]) / (own / wanted[-1]) for length, own in zip(lengths, wanted, strict=True)]

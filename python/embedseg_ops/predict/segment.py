@@ -1,5 +1,6 @@
 """From an image to labels: the network tile by tile, then one postprocessing of the whole."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +32,7 @@ def segment(
     overlap: int | None = None,
     precision: Precision = "float32",
     progress: bool = False,
+    spacing: Sequence[float] | None = None,
 ) -> Array:
     """Segment an image: normalisation, network and postprocessing with the model's own settings.
 
@@ -47,6 +49,9 @@ def segment(
         precision: of the network's convolutions: "float32"; "bfloat16", faster where the processor has instructions
             for it, and much slower where it has not; or "auto", which is bfloat16 where it is faster.
         progress: show a progress bar over the tiles.
+        spacing: length of the image's pixels along each axis, in any unit; a volume whose planes are further apart than
+            those of the model's own volumes, or closer, is resampled to their spacing, as far as the network sees it.
+            None: the model's, or unknown.
 
     Returns:
         labels int32 ``[*spatial]``, 0 background, 1, 2, … objects; NumPy or torch as `image` is.
@@ -54,10 +59,10 @@ def segment(
     Raises:
         OSError: there is no such model.
         ValueError: the image's axes or channels are not the model's, or a CUDA device is asked for and there is none,
-            `diameter` is not positive, or the model has none; there is no such precision; the image has 2³¹ pixels
-            or more, or values that are not finite.
+            `diameter` is not positive, or the model has none; there is no such precision; `spacing` has not a length
+            above 0 for each axis; the image has 2³¹ pixels or more, or values that are not finite.
     """
-    labels, _ = _segment(image, model, device, diameter, nan, tile, overlap, precision, progress)
+    labels, _ = _segment(image, model, device, diameter, nan, tile, overlap, precision, progress, spacing)
     return answer_like(image, single=False)(labels)
 
 
@@ -89,6 +94,7 @@ def segment_with_scores(
 def _segment(
     image: Array, model: Any, device: Any = None, diameter: float | None = None, nan: str = "error",
     tile: int | None = None, overlap: int | None = None, precision: Precision = "float32", progress: bool = False,
+    spacing: Sequence[float] | None = None,
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # fmt: skip
     """Return labels ``[*spatial]``, and the embedding ``[1, D, *spatial]`` and distance map that they are made from."""
     network, settings = model if isinstance(model, tuple) else load_model(model, choose_device(device))
@@ -101,7 +107,7 @@ def _segment(
     check_pixels(planes.shape[1:], "image")
     normalized = normalize(without_nan(planes, nan), settings.percentiles)
     prepared = prepare(network, precision)
-    outputs = predict_scaled(normalized, prepared, settings, diameter, tile, overlap, progress)
+    outputs = predict_scaled(normalized, prepared, settings, diameter, tile, overlap, progress, spacing)
     labels = postprocess(*outputs, spatial_dims=settings.spatial_dims, **settings.postprocess)[0]
     return labels, outputs
 

@@ -24,9 +24,10 @@ class Zoom:
     size: tuple[int, ...]
 
     @classmethod
-    def by(cls, factor: float, shape: Sequence[int]) -> "Zoom":
-        """Return the zoom that gives `factor` times as many pixels along every axis."""
-        return cls(tuple(shape), tuple(max(1, round(length * factor)) for length in shape))
+    def by(cls, factor: float | Sequence[float], shape: Sequence[int]) -> "Zoom":
+        """Return the zoom that gives `factor` times as many pixels along every axis, or each of many along its own."""
+        factors = [factor] * len(shape) if isinstance(factor, float | int) else factor
+        return cls(tuple(shape), tuple(max(1, round(one * each)) for one, each in zip(shape, factors, strict=True)))
 
     def back(self) -> "Zoom":
         """Return the zoom the other way."""

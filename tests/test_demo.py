@@ -29,6 +29,18 @@ def test_the_demo_finds_the_nuclei_and_draws_them(tmp_path, capsys):
 
 
 @needs_image
+def test_the_demo_of_a_volume(tmp_path, capsys):
+    assert main(["demo", "--3d", "--out", str(tmp_path)]) == 0
+    _, truth = demo.find_files(3)
+    labels = tifffile.imread(tmp_path / "labels.tif")
+    precision = average_precision([tifffile.imread(truth)], [labels])  # the volume as one, not plane by plane
+    assert precision.values[0] > 0.4
+    assert f"AP at IoU 0.5: {precision.values[0]:.3f}" in capsys.readouterr().out
+    assert np.asarray(Image.open(tmp_path / "overlay.png")).shape[1] > 6 * 5 * 57
+    assert np.asarray(Image.open(tmp_path / "steps.png")).shape[1] > 5 * 57
+
+
+@needs_image
 def test_segment_needs_nothing_but_the_image(tmp_path):
     image, truth = (tifffile.imread(path) for path in demo.find_files())
     corner = np.s_[:200, :256]

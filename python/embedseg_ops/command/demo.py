@@ -17,13 +17,13 @@ from embedseg_ops.data.images import read_image
 from embedseg_ops.data.labels import read_labels
 from embedseg_ops.data.samples import normalize
 from embedseg_ops.data.writing import atomic_path
-from embedseg_ops.evaluate import figures
+from embedseg_ops.evaluate import figures, slices
 from embedseg_ops.evaluate.metrics import average_precision
 from embedseg_ops.export.tiff import write_labels
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.networks import EmbeddingModel
-from embedseg_ops.model.registry import DEFAULT, MODEL_HELP, find_model
+from embedseg_ops.model.registry import DEFAULT, MODEL_HELP, VOLUMES, find_model
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.prepare import prepare
@@ -32,15 +32,18 @@ from embedseg_ops.predict.scale import predict_scaled
 HELP = "segment real nuclei with the model that comes with the package"
 
 
+SMALLEST = 256  # pixels of a picture's side; smaller images are drawn larger
+
+
 class Demonstration(NamedTuple):
-    """One image on its way through the method.
+    """One image or volume on its way through the method.
 
     Args:
-        image: ``[1, H, W]``.
-        truth: label map, int32 ``[H, W]``.
-        embedding: float32 ``[D, H, W]``.
-        distance: normalised distance map, float32 ``[H, W]``.
-        labels: the objects found, int32 ``[H, W]``.
+        image: ``[1, *spatial]``.
+        truth: label map, int32 ``[*spatial]``.
+        embedding: float32 ``[D, *spatial]``.
+        distance: normalised distance map, float32 ``[*spatial]``.
+        labels: the objects found, int32 ``[*spatial]``.
     """
 
     image: np.ndarray
@@ -49,9 +52,16 @@ class Demonstration(NamedTuple):
     distance: np.ndarray
     labels: np.ndarray
 
+    @property
+    def middle(self) -> "Demonstration":
+        """The middle plane of a volume; an image itself."""
+        return self if self.truth.ndim == 2 else Demonstration(*(part[..., part.shape[-3] // 2, :, :] for part in self))
 
-def find_files() -> tuple[Path, Path]:
-    """Return StarDist's fluorescence image of nuclei, from the 2018 Data Science Bowl, and its label map.
+
+def find_files(spatial_dims: int = 2) -> tuple[Path, Path]:
+    """Return StarDist's fluorescence image (volume) of nuclei and its label map.
+
+    The image is from the 2018 Data Science Bowl.
 
     Raises:
         FileNotFoundError: stardist is not installed; only its files are needed.
@@ -62,7 +72,7 @@ def find_files() -> tuple[Path, Path]:
             "the demo's image comes with the package stardist, which is not installed: pip install --no-deps stardist"
         )
     folder = Path(package.submodule_search_locations[0]) / "data" / "images"
-    return folder / "img2d.tif", folder / "mask2d.tif"
+    return folder / f"img{spatial_dims}d.tif", folder / f"mask{spatial_dims}d.tif"
 
 
 def demonstrate(image: Path, truth: Path, model: tuple[EmbeddingModel, Settings]) -> Demonstration:
@@ -71,11 +81,26 @@ def demonstrate(image: Path, truth: Path, model: tuple[EmbeddingModel, Settings]
     pixels = read_image(image, settings.spatial_dims, channels=settings.channels)
     embedding, distance = predict_scaled(normalize(pixels, settings.percentiles), prepare(network), settings)
     labels = postprocess(embedding, distance, **settings.postprocess)[0]
-    return Demonstration(pixels, read_labels(truth), embedding[0].numpy(), distance[0].numpy(), labels.numpy())
+    return Demonstration(
+        pixels, read_labels(truth, settings.spatial_dims), embedding[0].numpy(), distance[0].numpy(), labels.numpy()
+    )
 
 
-def write_pictures(shown: Demonstration, overlay: Path, steps: Path) -> None:
-    """Draw the objects on the image, and the way there."""
+def draw_objects(shown: Demonstration, spacing: tuple[float, ...] | None) -> figures.Picture:
+    """Draw the objects on the image; on three planes of a volume, the true ones beside those found."""
+    if shown.truth.ndim == 2:
+        return figures.overlay(figures.drawable(shown.image), shown.labels, scale=2)
+    kinds = {"found": shown.labels, "labelled": shown.truth}
+    pictures = {
+        f"{view}, {kind}": picture
+        for kind, labels in kinds.items()
+        for view, picture in zip(slices.VIEWS, slices.overlays(shown.image[0], labels, spacing, scale=5), strict=True)
+    }
+    return figures.panels(list(pictures.values()), list(pictures))
+
+
+def draw_steps(shown: Demonstration) -> figures.Picture:
+    """Draw the way from an image to its objects."""
     image = figures.drawable(shown.image)
     pictures = {
         "image": figures.overlay(image, np.zeros_like(shown.labels)),
@@ -84,17 +109,19 @@ def write_pictures(shown: Demonstration, overlay: Path, steps: Path) -> None:
         "objects": figures.colour_labels(shown.labels),
         "matched, missed, false": figures.matches(shown.truth, shown.labels, image),
     }
-    drawn = {
-        overlay: figures.overlay(image, shown.labels, scale=2),
-        steps: figures.panels(list(pictures.values()), list(pictures)),
-    }
-    for path, picture in drawn.items():
-        with atomic_path(path) as part:
-            Image.fromarray(picture).save(part, "png")
+    times = max(1, SMALLEST // min(shown.truth.shape))
+    return figures.panels([one.repeat(times, 0).repeat(times, 1) for one in pictures.values()], list(pictures))
+
+
+def write_picture(path: Path, picture: figures.Picture) -> None:
+    """Write a picture as PNG, atomically."""
+    with atomic_path(path) as part:
+        Image.fromarray(picture).save(part, "png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of ``demo``."""
+    parser.add_argument("--3d", dest="volume", action="store_true", help="a volume, with the model for volumes")
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for labels and pictures (%(default)s)")
     parser.add_argument("--model", help=f"{MODEL_HELP} (default: {DEFAULT})")
     parser.add_argument("--device", type=values.device, help="cpu, cuda, cuda:N or mps; CUDA where there is one")
@@ -103,8 +130,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run ``embedseg-ops demo``."""
-    image, truth = find_files()
-    model_file = find_model(options.model)
+    image, truth = find_files(3 if options.volume else 2)
+    model_file = find_model(options.model or (VOLUMES if options.volume else DEFAULT))
     outputs = [options.out / name for name in ("labels.tif", "overlay.png", "steps.png")]
     record = Record(options.out / "record.json")
     ours = [*record.ours(), *([record.path] if record.known else [])]
@@ -117,9 +144,10 @@ def run(options: argparse.Namespace) -> int:
     made = made_from(image, file_hash(model_file), {})
     record.begin(made, outputs)
     write_labels(outputs[0], shown.labels)
-    write_pictures(shown, *outputs[1:])
+    write_picture(outputs[1], draw_objects(shown, model[1].spacing))
+    write_picture(outputs[2], draw_steps(shown.middle))
     record.finish(made, outputs, int(shown.labels.max()))
-    precision = average_precision(shown.truth, shown.labels)
+    precision = average_precision([shown.truth], [shown.labels])
     print(f"{shown.labels.max()} nuclei found, {len(np.unique(shown.truth)) - 1} there")
     print(f"AP at IoU 0.5: {precision.values[0]:.3f}; mean AP 0.5…0.9: {precision.mean:.3f}")
     print(f"written: {one_line(options.out)}/labels.tif, overlay.png, steps.png")

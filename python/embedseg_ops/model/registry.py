@@ -8,7 +8,7 @@ from embedseg_ops.model.hub import EXPECTED, PREFIX, check_hash, download
 
 ModelName = str | os.PathLike[str]
 SHIPPED = Path(__file__).parent / "shipped"
-DEFAULT = "nuclei"
+DEFAULT, VOLUMES = "nuclei", "nuclei-3d"
 MODEL_HELP = f"a name (embedseg-ops models lists them), a file, or {EXPECTED}"
 
 
@@ -26,6 +26,7 @@ class Registered(NamedTuple):
 
 MODELS = {
     "nuclei": Registered("3dc294ed65deaecb6e8b47c7fdd76dc92d8a60fad7eafd665ffee8b48e31dab5"),
+    "nuclei-3d": Registered("5704043fbdb3cc4533dca942152b526a481277b8c62b260d5ad5fc931416e055"),
 }
 
 

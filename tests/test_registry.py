@@ -10,6 +10,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -41,7 +42,8 @@ class Hub(BaseHTTPRequestHandler):
 
     content = b""
     etag = ""
-    requests: list[str]
+    requests: ClassVar[list[str]] = []
+    is_down = False
 
     def do_HEAD(self):
         self.do_GET()
@@ -49,7 +51,9 @@ class Hub(BaseHTTPRequestHandler):
     def do_GET(self):
         self.requests.append(f"{self.command} {self.path}")
         revision = next((name for name in ("main", "v1", REVISION) if name in re.split("[/?]", self.path)), None)
-        if "/user/repo/" not in f"{self.path}/":
+        if self.is_down:
+            self.answer(503, {})
+        elif "/user/repo/" not in f"{self.path}/":
             self.answer(404, {"X-Error-Code": "RepoNotFound"})
         elif revision is None:
             self.answer(404, {"X-Error-Code": "RevisionNotFound"})
@@ -73,33 +77,30 @@ class Hub(BaseHTTPRequestHandler):
         pass
 
 
-def use_server(port, monkeypatch):
-    """Do what HF_ENDPOINT does when the client is imported."""
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{port}")
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE",
-                        constants.ENDPOINT + "/{repo_id}/resolve/{revision}/{filename}")  # fmt: skip
+@pytest.fixture(scope="module")
+def server():
+    """One for all tests: versions of the client remember the first address that they were told."""
+    started = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=started.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{started.server_port}"
+    started.shutdown()
+    started.server_close()
 
 
 @pytest.fixture
-def hub(file, tmp_path, monkeypatch):
-    """A server and an empty cache."""
+def hub(server, file, tmp_path, monkeypatch):
+    """The server with a file, and an empty cache: what HF_ENDPOINT and HF_HOME do when the client is imported."""
     from huggingface_hub import constants
 
-    class Server(Hub):
-        content = file.read_bytes()
-        etag = hashlib.sha256(content).hexdigest()
-        requests: list[str] = []  # noqa: RUF012
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    use_server(server.server_port, monkeypatch)
+    content = file.read_bytes()
+    state = {"content": content, "etag": hashlib.sha256(content).hexdigest(), "requests": [], "is_down": False}
+    for name, value in state.items():
+        monkeypatch.setattr(Hub, name, value)
+    monkeypatch.setattr(constants, "ENDPOINT", server)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server + "/{repo_id}/resolve/{revision}/{filename}")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    yield Server
-    server.shutdown()
-    server.server_close()
+    return Hub
 
 
 def test_every_model_with_a_name_is_what_it_should_be_and_says_where_it_comes_from():
@@ -170,12 +171,12 @@ def test_an_address_needs_the_client_and_says_so(monkeypatch):
 
 @needs_hub
 @pytest.mark.parametrize("address", ["", "@v1", f"@{REVISION}", "/sub/mine.safetensors", "/sub/mine.safetensors@v1"])
-def test_an_address_is_downloaded_once_and_works_without_a_network(hub, file, address, monkeypatch):
+def test_an_address_is_downloaded_once_and_works_without_a_network(hub, file, address):
     assert load_model(f"hf://user/repo{address}")[1] == SETTINGS
     assert sum(request.startswith("GET /user") for request in hub.requests) == 1
     assert models.find(f"hf://user/repo{address}").read_bytes() == file.read_bytes()
     assert sum(request.startswith("GET /user") for request in hub.requests) == 1
-    use_server(9, monkeypatch)  # nobody listens there
+    hub.is_down = True
     assert load_model(f"hf://user/repo{address}")[1] == SETTINGS
 
 

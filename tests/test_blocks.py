@@ -66,6 +66,37 @@ def test_equals_the_whole_image(shape, seed, options, block, halo, dtype):
     np.testing.assert_array_equal(in_blocks(embedding, distance, block, halo, **options), expected)
 
 
+@pytest.mark.parametrize("options", OPTIONS)
+def test_blocks_without_objects(options, tmp_path):
+    embedding, distance = network_output((40, 40))
+    distance[14:] = 0.0
+    out = np.full(distance.shape, 77, np.uint32)
+    read = []
+
+    class Watched(np.ndarray):
+        def __getitem__(self, window):
+            part = np.asarray(self)[window]
+            read.append(part.size)
+            return part
+
+    postprocess_blocks(
+        embedding.numpy().view(Watched), distance.numpy(), out, block=10, halo=3, progress=False, folder=tmp_path,
+        **options,
+    )  # fmt: skip
+    np.testing.assert_array_equal(out, whole(embedding, distance, **options))
+    if options.get("background_threshold") is None:
+        assert read.count(len(embedding)) >= 4  # of a block without objects, one pixel
+
+
+def test_a_map_as_high_as_the_threshold_everywhere_is_smoothed():
+    for height in (0.7, 0.7000001, 0.699999, 0.0, -0.5):
+        embedding, distance = torch.ones(2, 20, 20), torch.full((20, 20), height)
+        options = {"seed_threshold": height, "seed_smoothing": 1.5}
+        np.testing.assert_array_equal(
+            in_blocks(embedding, distance, 8, **options), whole(embedding, distance, **options)
+        )
+
+
 @pytest.mark.parametrize("block", [(5, 40), (23, 4), 9])
 def test_blocks_of_any_sides(block):
     embedding, distance = network_output((23, 31))

@@ -1,6 +1,10 @@
 """Blocks on the workers of a dask client."""
 
 import importlib.util
+import os
+import signal
+import threading
+import time
 import warnings
 
 import numpy as np
@@ -28,18 +32,25 @@ def client():
             yield client
 
 
-def test_workers_give_the_labels_of_one_process_and_a_dead_one_changes_nothing(client, tmp_path):
-    import os
-    import signal
+def kill_after(process, folder):
+    """Kill a worker without warning, in the middle: once a file is in a folder."""
+    while not folder.exists() or not any(folder.iterdir()):
+        time.sleep(0.002)
+    os.kill(process, signal.SIGKILL)
 
+
+def test_workers_give_the_labels_of_one_process_and_a_dead_one_changes_nothing(client, tmp_path):
     np.save(tmp_path / "image.npy", image_of((90, 80)))
     model = small_model()
     victim = next(iter(client.run(os.getpid).values()))
-    os.kill(victim, signal.SIGKILL)
+    killing = threading.Thread(target=kill_after, args=(victim, tmp_path / "labels.npy.run" / "seeds"), daemon=True)
+    killing.start()
     summary = segment_blocks(
         tmp_path / "image.npy", tmp_path / "labels.npy", model, tile=40, overlap=16, block=30, halo=4, client=client,
         progress=False,
     )  # fmt: skip
+    killing.join(0)
+    assert not killing.is_alive()
     segment_blocks(tmp_path / "image.npy", tmp_path / "alone.npy", model, tile=40, overlap=16, block=90, progress=False)
     labels = np.load(tmp_path / "labels.npy")
     assert summary.objects == labels.max()

@@ -7,7 +7,7 @@ import numpy as np
 from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.predict.blocks.arrays import sync_box
 from embedseg_ops.predict.blocks.grid import Box
-from embedseg_ops.predict.blocks.job import Job, version
+from embedseg_ops.predict.blocks.job import Job
 
 
 def add_sizes(job: Job, tables: list[tuple[object, ...]], key: str = "sizes") -> np.ndarray:
@@ -28,7 +28,7 @@ def count_trimmed(job: Job, block: int, after: int) -> None:
 
 def trimmed(job: Job, block: int, after: int) -> tuple[np.ndarray, np.ndarray]:
     """Return a block's labels, trimmed, and the objects that they stand for: as `embedseg_ops.ops.trim` does."""
-    labels, objects = np.array(job.folder.load(*version(block, after))), job.objects(block, after)
+    labels, objects = np.array(job.stored_labels(block, after)), job.objects(block, after)
     if job.options["min_depth_pixels"] > 0:
         sizes = job.folder.load("finished", "sizes.npy")[objects].astype(np.float64)
         radii = np.sqrt(sizes / np.pi) if labels.ndim == 2 else np.cbrt(0.75 / np.pi * sizes)

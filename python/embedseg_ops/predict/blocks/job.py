@@ -8,7 +8,7 @@ import numpy as np
 
 from embedseg_ops.ops.options import PostprocessOptions
 from embedseg_ops.predict.blocks.folder import Folder
-from embedseg_ops.predict.blocks.grid import Box, Grid, intersect, within
+from embedseg_ops.predict.blocks.grid import Box, Grid, extent, intersect, within
 from embedseg_ops.predict.blocks.maps import Maps
 
 
@@ -52,9 +52,13 @@ class Job:
             core = self.grid.box(block)
             shared = intersect(core, window)
             places = np.concatenate([[0], np.where(own > 0, np.searchsorted(objects, own) + 1, 0)]).astype(np.int32)
-            stored = self.folder.load(*version(block, rounds[block]))
+            stored = self.stored_labels(block, rounds[block])
             labels[within(shared, window)] = places[stored[within(shared, core)]]
         return labels, objects
+
+    def stored_labels(self, block: int, after: int) -> np.ndarray:
+        """Return a block's labels after a round, int ``[*core]``, which stay on the disk until they are read."""
+        return np.broadcast_to(self.folder.load(*version(block, after)), extent(self.grid.box(block)))
 
     def objects(self, block: int, after: int) -> np.ndarray:
         """Return the numbers in the whole image of a block's labels 1, 2, …, after a round; 0 for what is none."""
@@ -70,5 +74,6 @@ def version(block: int, after: int) -> tuple[object, ...]:
 
 
 def compact(labels: np.ndarray) -> np.ndarray:
-    """Return labels, none negative, in the smallest dtype that holds them."""
-    return labels.astype(np.min_scalar_type(int(labels.max(initial=0))))
+    """Return labels, none negative, in the smallest dtype that holds them; one pixel stands for an empty block."""
+    largest = int(labels.max(initial=0))
+    return labels.astype(np.min_scalar_type(largest)) if largest else np.zeros([1] * labels.ndim, np.uint8)

@@ -20,9 +20,11 @@ def find_seeds(job: Job, block: int) -> None:
     """
     core, window = job.grid.box(block), job.grid.box(block, margin(job.options))
     around = widened(job.maps.distance(window))[None]
-    smooth = gaussian(around, job.options["seed_smoothing"]) if job.options["seed_smoothing"] > 0 else around
     own = (slice(None), *within(core, window))
-    seeds = torch.ops.embedseg_ops.connected_components((smooth[own] > job.options["seed_threshold"]).contiguous())
+    seeds = torch.zeros(around[own].shape, dtype=torch.int32, device="cpu")
+    if may_hold_seeds(around, job.options["seed_threshold"]):
+        smooth = gaussian(around, job.options["seed_smoothing"]) if job.options["seed_smoothing"] > 0 else around
+        seeds = torch.ops.embedseg_ops.connected_components((smooth[own] > job.options["seed_threshold"]).contiguous())
     outside = torch.zeros_like(seeds, dtype=torch.bool)
     if job.options["background_threshold"] is not None:
         outside = around[own] <= job.options["background_threshold"]
@@ -32,10 +34,20 @@ def find_seeds(job: Job, block: int) -> None:
     job.folder.save(compact(labels), "seeds", f"{block}.npy")
 
 
+def may_hold_seeds(distance: Tensor, threshold: float) -> bool:
+    """Return whether a smoothed distance map may be above a threshold: it is nowhere above the map but by rounding."""
+    largest = float(distance.max())
+    return not largest < threshold - 1e-5 * max(abs(threshold), abs(largest))
+
+
 def sum_seeds(job: Job, block: int, seeds: Tensor, outside: Tensor) -> dict[str, np.ndarray]:
     """Return the directions' sums of a block's seeds and of its background."""
     count, pixels = int(seeds.max()), int(np.prod(job.grid.shape))
-    embedding = job.maps.embedding(job.grid.box(block))[None]
+    box = job.grid.box(block)
+    if count == 0 and not outside.any():  # one pixel will do, to tell D
+        box = tuple(slice(part.start, part.start + 1) for part in box)
+        seeds, outside = (values[(slice(1), *[slice(1)] * len(box))] for values in (seeds, outside))
+    embedding = job.maps.embedding(box)[None]
     labels = torch.where((seeds == 0) & ~outside, -1, seeds)
     sums, sizes = direction_sums(embedding, labels, count + 1, pixels)
     doubtful = torch.zeros(0, embedding.shape[1], dtype=torch.int64)

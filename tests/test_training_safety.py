@@ -17,6 +17,7 @@ import embedseg_ops
 from embedseg_ops.command.options import add_options
 from embedseg_ops.data.augmentation import Augmentation
 from embedseg_ops.data.samples import Sample
+from embedseg_ops.data.writing import HOST
 from embedseg_ops.model.files import load_model, save_model
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.train.lock import locked
@@ -161,6 +162,16 @@ def test_one_folder_holds_one_run_at_a_time(tmp_path):
     trainer.run()
     with locked(tmp_path):
         pass
+
+
+def test_a_run_removes_what_killed_runs_left_half_written(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    parts = [tmp_path / f".embedseg-{HOST}-{number}-0.part.pt" for number in (process.pid, os.getpid())]
+    for part in parts:
+        part.touch()
+    trainer_in(tmp_path, steps=1).run()
+    assert [part.exists() for part in parts] == [False, True]
 
 
 def test_losses_survive_whatever_a_kill_or_a_full_disk_left(tmp_path):

@@ -25,7 +25,8 @@ class Recent:
     def get(self, number: int, open_sample: Callable[[], Opened]) -> Opened:
         """Return a sample by its number; open it if it is not open."""
         if self.process != os.getpid():  # forked
-            self.__init__()  # type: ignore[misc]
+            self.opened.clear()
+            self.process = os.getpid()
         if number not in self.opened:
             self.opened[number] = open_sample()
             while len(self.opened) > FILES or (len(self.opened) > 1 and self.held() > MEMORY):

@@ -33,6 +33,13 @@ def test_ten_images_are_enough_to_begin(run):
     assert (left["folder"] / "run" / "best.safetensors").exists()
 
 
+def test_moving_cells_are_linked(run):
+    pytest.importorskip("laptrack")
+    left = run("track_cells")
+    assert left["scores"][0.2] > (0.95, 0.9)
+    assert len(left["tracks"]) == len(left["images"])
+
+
 def test_labels_are_measured_and_written(run):
     left = run("measure_and_export")
     assert left["scores"].average_precision.mean > 0.8

@@ -68,7 +68,7 @@ def test_importing_the_package_loads_the_operators_and_little_else():
         embedseg_ops.metrics.average_precision, embedseg_ops.figures.overlay, embedseg_ops.models.UNet
         from embedseg_ops.losses import training_loss
         from embedseg_ops import reference, segment
-        from embedseg_ops.napari import corrections, session, sliders
+        from embedseg_ops.napari import corrections, session
         assert not {"napari", "qtpy", "magicgui"} & set(sys.modules)"""
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
 

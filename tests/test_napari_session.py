@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from embedseg_ops.command.sliders import sliders
 from embedseg_ops.data.drawn import cells
 from embedseg_ops.data.progress import listening
 from embedseg_ops.model.files import save_model, shipped_model
@@ -12,7 +13,6 @@ from embedseg_ops.napari import outputs
 from embedseg_ops.napari.corrections import fine_tune
 from embedseg_ops.napari.pixels import name_axes, places, see
 from embedseg_ops.napari.session import MAPS, Session
-from embedseg_ops.napari.sliders import sliders
 from embedseg_ops.ops.options import TUNED
 from embedseg_ops.predict.blocks.options import complete
 from embedseg_ops.predict.segment import segment

@@ -7,7 +7,7 @@ from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FileEdit, FloatSlider, Label, PushButton, Slider, SpinBox
 
-from embedseg_ops.napari import sliders
+from embedseg_ops.command.sliders import sliders
 
 SPACE = "\u2003\u2003"  # magicgui makes labels a little narrower than what is written
 
@@ -40,7 +40,7 @@ class Sliders:
         """Show these options."""
         self.container.clear()
         self.parts = {}
-        for slider in sliders.sliders(options):
+        for slider in sliders(options):
             kind = Slider if slider.whole else FloatSlider
             line = kind(
                 min=slider.low, max=slider.high, step=slider.step, value=slider.when_on, tooltip=slider.help,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from embedseg_ops.command.sliders import Slider, sliders
@@ -31,6 +32,7 @@ from embedseg_ops.predict.blocks.options import complete
 from embedseg_ops.predict.memory import memory_free, memory_needed
 from embedseg_ops.predict.prepare import prepare
 from embedseg_ops.predict.scale import predict_scaled
+from embedseg_ops.predict.scores import calibrated, object_features
 from embedseg_ops.predict.segment import without_nan
 
 DOWNLOADS = ("labels", "overlay", "rois", "geojson", "table")  # of the command line's writers
@@ -143,11 +145,21 @@ class Worker:
     def write(self, kept: Kept, kind: str) -> bytes:
         """Return one of `DOWNLOADS` as the command line writes it."""
         with kept.lock:
-            result = Result(kept.image, kept.labels, argparse.Namespace(gamma=figures.DIM, ids=False))
+            labels = kept.labels
+        scores: dict[tuple[int, ...], np.ndarray] = {}
+        if kind == "table" and self.settings.calibration:
+            scores[()] = self.scores(kept, labels)
+        result = Result(kept.image, labels, argparse.Namespace(gamma=figures.DIM, ids=False), scores)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"file{WRITERS[kind].ending}"
             WRITERS[kind].write(path, result)
             return path.read_bytes()
+
+    def scores(self, kept: Kept, labels: np.ndarray) -> np.ndarray:
+        """Return how probably each object is right."""
+        return calibrated(
+            object_features(torch.from_numpy(labels), kept.embedding[0], kept.distance[0]), self.settings.calibration
+        )
 
 
 def draw_image(kept: Kept) -> bytes:

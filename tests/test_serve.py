@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from commands import model as model_file  # noqa: F401  # a fixture
-from commands import run
+from commands import run, volume_model  # noqa: F401  # a fixture
 from PIL import Image
 
 import embedseg_ops
@@ -149,6 +149,16 @@ def test_a_plane_of_a_stack_can_be_chosen(small):
     answer = upload(client(small), stack, z="-1")
     assert (answer.status_code, answer.json()["error"]) == (400, "z must be a whole number from 0, got '-1'")
     assert "no channel" in upload(client(small), stack, z="1", channel="red").json()["error"]
+
+
+def test_a_model_of_volumes_shows_the_middle_plane(volume_model):  # noqa: F811
+    asked = client(load_model(volume_model))
+    told = upload(asked, tiff(np.zeros((9, 20, 30), np.uint8), metadata={"axes": "ZYX"})).json()
+    assert (told["height"], told["width"]) == (20, 30)
+    picture = Image.open(io.BytesIO(asked.get(f"/images/{told['id']}/image.png").content))
+    assert picture.size == (30, 20)
+    labels = tifffile.imread(io.BytesIO(asked.get(f"/images/{told['id']}/download/labels").content))
+    assert labels.shape == (9, 20, 30)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,7 @@ def test_a_run_begun_before_an_option_existed_goes_on_with_its_default(tmp_path)
     train(tmp_path, steps=2)
     checkpoint = torch.load(tmp_path / "checkpoint.pt")
     del checkpoint["identity"]["options"]["foreground_weight"]
+    del checkpoint["identity"]["options"]["augmentation"]["rotate"]
     torch.save(checkpoint, tmp_path / "checkpoint.pt")
     with pytest.raises(ValueError, match=r"other options \(foreground_weight\)"):
         train(tmp_path, foreground_weight=2.0)

@@ -128,6 +128,11 @@ def digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
+def completed(value: Any, default: Any) -> Any:
+    """Return a value; of a group of options, such as the augmentation, with the defaults of those it does not name."""
+    return {**default, **value} if isinstance(value, dict) and isinstance(default, dict) else value
+
+
 def differences(begun: dict[str, Any], now: dict[str, Any], images: Sequence[AnySample] = ()) -> list[str]:
     """Return the names of what differs between two identities, but for steps that grew.
 
@@ -139,7 +144,7 @@ def differences(begun: dict[str, Any], now: dict[str, Any], images: Sequence[Any
         name
         for part in ("options", "settings")
         for name, value in now[part].items()
-        if begun[part].get(name, defaults[part][name]) != value
+        if completed(begun[part].get(name, defaults[part][name]), defaults[part][name]) != value
     ]
     if begun["options"].get("steps", 0) <= now["options"]["steps"]:
         found = [name for name in found if name != "steps"]

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import NO_BUILD
-from ptx.machine import Machine
+from ptx.cost import issue_slots, measure
+from ptx.machine import WARP, Machine
 from ptx.memory import Fault, Memory
 from ptx.operators import CAN_COMPILE, OnPtx, compile_file
 from ptx.program import read_kernels
-from samples import cells
+from samples import cells, embedding_for
 from test_cuda_sources import compute
 
 import embedseg_ops
@@ -52,6 +53,23 @@ def test_what_postprocessing_has_besides(labels):
         found = trim(labels, distance, 1.5), gaussian(distance, 0.8), gaussian(distance.double(), 0.8)
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one, other)
+
+
+STRIP = cells((16, 512), 16, gap=0.3)[None]
+
+
+@pytest.mark.parametrize(
+    ("run", "limit"),
+    [
+        (lambda: torch.ops.embedseg_ops.direction_sums(embedding_for(STRIP, 16), STRIP, 17, 0), 320),
+        (lambda: torch.ops.embedseg_ops.connected_components(STRIP % 2 == 1), 75),
+    ],
+    ids=["sums", "components"],
+)
+def test_instructions_a_pixel_stay_below_a_limit(run, limit):
+    """Counted, and so the same everywhere. On a strip, what is done once weighs more than on a large image."""
+    cost = measure(run, STRIP.numel())
+    assert issue_slots(cost.counts) * WARP / cost.pixels < limit
 
 
 def sum_up(mistake: int, order: int | None) -> np.ndarray:

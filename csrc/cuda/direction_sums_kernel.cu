@@ -1,8 +1,9 @@
-// The kernels of sum_directions. A warp walks over stretches of an image's pixels and sums what its lanes hold of one
-// object, until it meets another: then, or at the end of a stretch, one atomic a channel adds the sum to the table,
-// which is the block's own in shared memory where it is small.
+// The kernels of sum_directions. A warp walks over stretches of an image's pixels; what it sums up of an object goes to
+// a table, which is the block's own in shared memory where it is small.
 #include "cuda/direction_sums_kernel.h"
 #include "cuda/pixels.h"
+#include "cuda/read_objects.h"
+#include "cuda/run_sums.h"
 
 #ifndef EMBEDSEG_STORAGE  // CMake compiles this file once for each type
 #define EMBEDSEG_STORAGE float
@@ -23,71 +24,22 @@ __device__ auto to_fixed(C value) {
   }
 }
 
-// The sums of one object at a time, in registers; D channels.
-template <int D>
-class RunningSums {
- public:
-  // table: rows of one image
-  __device__ RunningSums(long long* table, int64_t row_size) : table_(table), row_size_(row_size) {}
-
-  __device__ void go_to(int32_t object) {
-    if (object == object_) return;
-    write_through();
-    object_ = object;
-  }
-
-  // With as many pixels of a lane as fit into 31 bits: 511.
-  __device__ void add(int d, int value) { sums_[d] += value; }
-  __device__ void count(int pixels) { pixels_ += pixels; }
-
-  __device__ void write_through() {
-    if (object_ >= 0) {
-      long long mine = 0;
-#pragma unroll
-      for (int d = 0; d < D; ++d) {
-        const long long sum = warp_sum_wide(sums_[d]);
-        if (lane_index() == d) mine = sum;
-        sums_[d] = 0;
-      }
-      long long* const row = table_ + object_ * row_size_;
-      if (lane_index() < D) add_to(row + lane_index(), mine);
-      const int pixels = warp_sum(pixels_);
-      if (lane_index() == 0) add_to(row + D, pixels);
-    }
-    pixels_ = 0;
-  }
-
- private:
-  long long* table_;
-  int64_t row_size_;
-  int32_t object_ = -1;
-  int pixels_ = 0;
-  int sums_[D] = {};
-};
-
-// The object that the warp's first pixel with a bit in `left` has; -1 if there is none.
-template <int count>
-__device__ int32_t next_object(const int32_t (&objects)[count], unsigned left) {
-  const unsigned lanes = __ballot_sync(whole_warp, left != 0);
-  if (lanes == 0) return -1;
-  int32_t mine = -1;
-#pragma unroll
-  for (int v = count - 1; v >= 0; --v) mine = (left >> v & 1) != 0 ? objects[v] : mine;
-  return __shfl_sync(whole_warp, mine, __ffs(static_cast<int>(lanes)) - 1);
+// The object of the warp's first lane that has something left; -1 if none has.
+__device__ int32_t next_object(int32_t object, bool left) {
+  const unsigned lanes = __ballot_sync(whole_warp, left);
+  return lanes == 0 ? -1 : __shfl_sync(whole_warp, object, __ffs(static_cast<int>(lanes)) - 1);
 }
 
-template <class Held, int D>
-__device__ void sum_group(const SumTask& task, int64_t image, int64_t first, RunningSums<D>& sums) {
+template <class Held, bool in_packs, class Sums>
+__device__ void sum_group(const SumTask& task, int64_t image, int64_t first, Sums& sums) {
   Held pixels;
   int32_t objects[Held::count];
-  unsigned left = 0;
+  read_objects(task.labels, image * task.view.pixels, Held::pixel(first, 0), in_packs ? 1 : warp_size, task.view.pixels,
+               objects);
+  bool any = false;
 #pragma unroll
-  for (int v = 0; v < Held::count; ++v) {
-    const int64_t pixel = Held::pixel(first, v);
-    objects[v] = pixel < task.view.pixels ? task.labels.object(image * task.view.pixels + pixel) : -1;
-    left |= static_cast<unsigned>(objects[v] >= 0) << v;
-  }
-  if (!__any_sync(whole_warp, left != 0)) return;
+  for (int v = 0; v < Held::count; ++v) any = any || objects[v] >= 0;
+  if (!__any_sync(whole_warp, any)) return;
   pixels.load(task.view, image, first);
   const auto unit = static_cast<float>(1 / task.sums.unit);
   float factors[Held::count];
@@ -97,17 +49,7 @@ __device__ void sum_group(const SumTask& task, int64_t image, int64_t first, Run
     factors[v] = scale.factor * unit;
     if (objects[v] >= 0 && !scale.finite()) task.sums.not_finite[image] = 1;
   }
-  for (int32_t object; (object = next_object(objects, left)) >= 0;) {
-    sums.go_to(object);
-#pragma unroll
-    for (int v = 0; v < Held::count; ++v) {
-      if (objects[v] != object) continue;
-#pragma unroll
-      for (int d = 0; d < D; ++d) sums.add(d, to_fixed(pixels.value(v, d) * factors[v]));
-      sums.count(1);
-      left &= ~(1u << v);
-    }
-  }
+  sums.template add<in_packs>(objects, [&](int v, int d) { return biased_bits(pixels.value(v, d), factors[v]); });
 }
 
 // Any number of channels, and weights: a lane's pixel is read again for each object of the warp's, from the cache.
@@ -117,19 +59,19 @@ __device__ void sum_any_dim(const SumTask& task, int64_t image, int64_t first, l
   const int64_t pixel = first + lane_index(), dim = task.view.dim, stride = task.view.dim_stride;
   const bool inside = pixel < task.view.pixels;
   const int64_t place = image * task.view.pixels + pixel;
-  const int32_t objects[1] = {inside ? task.labels.object(place) : -1};
+  const int32_t object = inside ? task.labels.object(place) : -1;
   const T* const vector = static_cast<const T*>(task.view.data) + (inside ? task.view.offset(image, pixel) : 0);
   const auto read = [&](int64_t d) { return static_cast<C>(vector[d * stride]); };
   Scale<C> scale = {0, 0, 0};
-  if (objects[0] >= 0) scale = measure<C>(dim, read);
+  if (object >= 0) scale = measure<C>(dim, read);
   const C unit = static_cast<C>(1 / task.sums.unit);
   C weight = 0;
-  if (weighted && objects[0] >= 0) {
+  if (weighted && object >= 0) {
     const double largest = *task.sums.weight_unit;
     const C weight_scale = static_cast<C>(largest > 0 ? 1 / largest : 0.0);
     weight = static_cast<const C*>(task.weights)[place] * weight_scale;
   }
-  const bool counts = objects[0] >= 0 && (!weighted || weight != 0);
+  const bool counts = object >= 0 && (!weighted || weight != 0);
   if (counts && (!scale.finite() || weight - weight != 0)) task.sums.not_finite[image] = 1;
   const int64_t channels = weighted ? 2 * dim + 2 : dim + 1;
   const auto fixed = [&](int64_t i) -> decltype(to_fixed(unit)) {
@@ -138,11 +80,11 @@ __device__ void sum_any_dim(const SumTask& task, int64_t image, int64_t first, l
     const C direction = direction_of(read(i < dim ? i : i - dim - 1), scale);
     return to_fixed(direction * unit * (i < dim ? C(1) : weight));
   };
-  unsigned left = objects[0] >= 0;
-  for (int32_t object; (object = next_object(objects, left)) >= 0;) {
-    const bool own = objects[0] == object;
-    if (own) left = 0;
-    long long* const row = table + object * task.sums.row_size;
+  bool left = object >= 0;
+  for (int32_t next; (next = next_object(object, left)) >= 0;) {
+    const bool own = object == next;
+    if (own) left = false;
+    long long* const row = table + next * task.sums.row_size;
     for (int64_t begin = 0; begin < channels; begin += warp_size) {
       long long mine = 0;
       for (int64_t i = begin; i < begin + warp_size && i < channels; ++i) {
@@ -154,18 +96,27 @@ __device__ void sum_any_dim(const SumTask& task, int64_t image, int64_t first, l
   }
 }
 
+template <class Tile>
+struct Tiles {
+  Tile of_warp[sum_threads / warp_size];
+};
+
 template <class T, int D, Access access, bool weighted>
 __device__ void sum_stretches(const SumTask& task, int64_t image, long long* table) {
-  constexpr int groups = 8;  // at most 511 pixels of a lane
+  constexpr int groups = 8;
   constexpr int64_t group = warp_size * Pixels < T, D == 0 ? 1 : D, access > ::count;
   const int64_t warp = (blockIdx.x % task.blocks_per_image * blockDim.x + threadIdx.x) / warp_size;
   const int64_t warps = task.blocks_per_image * blockDim.x / warp_size;
   for (int64_t begin = warp * groups * group; begin < task.view.pixels; begin += warps * groups * group) {
     const int64_t end = std::min(begin + groups * group, task.view.pixels);
     if constexpr (D > 0) {
-      RunningSums<D> sums(table, task.sums.row_size);
+      using Held = Pixels<T, D, access>;
+      using Sums = RunSums<D, Held::count>;
+      static_assert(groups * Sums::lane_pixels <= Sums::most_pixels);
+      auto& tile = shared_object<Tiles<typename Sums::Tile>>().of_warp[threadIdx.x / warp_size];
+      Sums sums(tile, table, task.sums.row_size);
       for (int64_t first = begin; first < end; first += group) {
-        sum_group<Pixels<T, D, access>, D>(task, image, first, sums);
+        sum_group<Held, access == Access::planar_packs>(task, image, first, sums);
       }
       sums.write_through();
     } else {
@@ -190,19 +141,20 @@ __global__ void __launch_bounds__(sum_threads, blocks_at_once<T, D>) sum_kernel(
   }
 }
 
-// Blocks enough to fill the device a few times over; the table goes to shared memory where a block has many times more
-// pixels than that has numbers.
+// Blocks enough to fill the device a few times over; the table goes to shared memory where a block has at least half as
+// many pixels as that has numbers.
 template <class T, int D, Access access, bool weighted>
 void launch_sums(const Device& device, SumTask task) {
-  constexpr int64_t blocks_per_processor = 8, least_pixels = 8192, shared_bytes = 48 << 10;
+  constexpr int64_t blocks_per_processor = 8, least_pixels = 8192, table_bytes = 100 << 10;
+  const auto kernel = sum_kernel<T, D, access, weighted>;
   const int64_t wanted = (device.processors() * blocks_per_processor + task.view.batch - 1) / task.view.batch;
   task.blocks_per_image = std::clamp<int64_t>(task.view.pixels / least_pixels, 1, wanted);
   const int64_t size = task.sums.objects * task.sums.row_size;
-  const int64_t pixels = task.view.pixels / task.blocks_per_image;
   const int64_t bytes = size * static_cast<int64_t>(sizeof(long long));
-  task.table_in_shared = bytes <= shared_bytes && pixels >= 4 * size;
+  task.table_in_shared = 2 * task.view.pixels / task.blocks_per_image >= size && bytes <= table_bytes &&
+                         bytes <= device.let_have_shared_memory(kernel);
   device.launch(
-      sum_kernel<T, D, access, weighted>,
+      kernel,
       {task.view.batch * task.blocks_per_image, sum_threads, task.table_in_shared ? static_cast<size_t>(bytes) : 0},
       task);
 }

@@ -96,6 +96,19 @@ class Device {
                                       dim3(most.threads), pointers, most.dynamic_bytes, stream_));
   }
 
+  // Lets a kernel's blocks have, beyond their memory of a fixed size, all the shared memory that the device gives on
+  // request; returns how many bytes.
+  template <class... P>
+  int64_t let_have_shared_memory(void (*kernel)(P...)) const {
+    int most = 0;
+    cudaFuncAttributes fixed;
+    check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, index_));
+    check(cudaFuncGetAttributes(&fixed, kernel));
+    most -= static_cast<int>(fixed.sharedSizeBytes);
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most));
+    return most;
+  }
+
   // Waits for the stream.
   template <class T>
   T read(const T* address) const {

@@ -174,6 +174,7 @@ inline float __fmul_rn(float a, float b) { return const_cast<const volatile floa
 inline double __dmul_rn(double a, double b) { return const_cast<const volatile double&>(a) * b; }
 inline float __fadd_rn(float a, float b) { return const_cast<const volatile float&>(a) + b; }
 inline double __dadd_rn(double a, double b) { return const_cast<const volatile double&>(a) + b; }
+inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 inline float __int_as_float(int bits) { return std::bit_cast<float>(bits); }
 inline int __float_as_int(float value) { return std::bit_cast<int>(value); }
 

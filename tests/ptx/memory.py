@@ -26,7 +26,7 @@ class Range:
 
     def __init__(self, begin: int, size: int, defined: bool, shared: bool = False):
         self.begin, self.end, self.shared = begin, begin + size, shared
-        self.defined = np.full(-(-size // 8) * 8, defined)
+        self.defined = np.full(-(-size // 16) * 16, defined)  # 16: what one access writes at most
         self.base = begin - begin % SECTOR
         sectors = (self.end - self.base) // SECTOR + 1
         self.read, self.written = np.zeros(sectors, bool), np.zeros(sectors, bool)

@@ -58,6 +58,11 @@ class Device {
     run(kernel, {blocks, most.threads, most.dynamic_bytes, true}, arguments...);
   }
 
+  template <class... P>
+  int64_t let_have_shared_memory(void (*)(P...)) const {
+    return 100 << 10;
+  }
+
   template <class T>
   T read(const T* address) const {
     if (simulator::elsewhere.wait != nullptr) simulator::elsewhere.wait();

@@ -150,6 +150,19 @@ def test_values_that_are_not_finite_are_refused():
         segment_blocks(image, np.zeros((20, 20), np.uint32), small_model(), block=16, progress=False)
 
 
+@pytest.mark.parametrize("name", ["labels.npy", "labels.tif", "labels.zarr"])
+def test_what_no_run_made_is_not_written_into(tmp_path, name):
+    if name.endswith(".zarr"):
+        pytest.importorskip("zarr")
+    image, model = image_of((40, 40)), small_model()
+    segment_blocks(image, tmp_path / name, model, block=32, progress=False)
+    files = {file: file.read_bytes() for file in (tmp_path / name).rglob("*") if file.is_file()}
+    files |= {} if (tmp_path / name).is_dir() else {tmp_path / name: (tmp_path / name).read_bytes()}
+    with pytest.raises(FileExistsError, match=f"{name} exists already"):
+        segment_blocks(255 - image, tmp_path / name, model, block=32, folder=tmp_path / "run", progress=False)
+    assert all(file.read_bytes() == before for file, before in files.items())
+
+
 def test_a_npy_file_is_made(tmp_path):
     image = image_of((40, 50))
     np.save(tmp_path / "image.npy", image)

@@ -65,7 +65,7 @@ predict NOTHING*.tif --out OUT | no file that fits this pattern
 predict IMAGE --out OUT --model NOTHING | nothing.tif does not exist
 predict IMAGE --out OUT --model EMPTY | empty does not exist
 predict IMAGE --out OUT --model IMAGE | not a readable safetensors file
-predict IMAGE --out IMAGE | is a file, expected a folder
+predict IMAGE --out IMAGE | exists already, and no run
 predict IMAGE --out FOLDER | is an input
 train | required: data, --out
 train DATA | required: --out

@@ -1,6 +1,7 @@
 """A network made ready to predict: the same function in less time."""
 
 import copy
+from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import pairwise
 from typing import Literal, get_args
@@ -28,6 +29,10 @@ class Prepared(nn.Module):
         self.model = model
         self.divisor = model.divisor
         self.in_bfloat16 = in_bfloat16
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """Return the network's own, which tell where it is; it need not be a module."""
+        return self.model.parameters()
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return the network's outputs."""

@@ -29,7 +29,7 @@ from embedseg_ops.predict.blocks.passes import Summary, finished, run_passes
 from embedseg_ops.predict.blocks.percentiles import image_percentiles
 from embedseg_ops.predict.blocks.postprocess_blocks import check_out, describe, scratch, sides
 from embedseg_ops.predict.blocks.sizes import HALOS, choose_core
-from embedseg_ops.predict.blocks.stores import SUFFIXES, open_labels
+from embedseg_ops.predict.blocks.stores import SUFFIXES, check_own, open_labels
 from embedseg_ops.predict.network import tile_sizes
 from embedseg_ops.predict.prepare import Precision, choose_precision
 from embedseg_ops.predict.scale import SAME, check_diameter
@@ -88,6 +88,7 @@ def segment_blocks(
 
     Raises:
         TypeError: an argument is no array.
+        FileExistsError: `out` is a path where something is that no run in the folder made.
         ValueError: the image's axes or channels are not the model's or its values not finite, the diameter is missing,
             a size is wrong, or the folder holds another run.
     """
@@ -105,13 +106,16 @@ def segment_blocks(
     options = complete(settings.postprocess)
     with scratch(run_folder(out, folder)) as path:
         made = isinstance(out, str | os.PathLike) and Path(out).suffix in SUFFIXES
-        size = opens.pixel_size if isinstance(opens, Opened) else None
-        levels = open_labels(out, shape, core, size) if made else (handle(out, "out", "r+"),)
-        check_out(levels[0](), shape)
+        if made:
+            check_own(Path(out), path)
+        given = None if made else handle(out, "out", "r+")
+        if given is not None:
+            check_out(given(), shape)
         if client is not None:
             check_shared(opens, "image")
-            check_shared(levels[0], "out")
-            check_chunks(levels[0](), core)
+        if client is not None and given is not None:
+            check_shared(given, "out")
+            check_chunks(given(), core)
         threads = min(client.nthreads().values()) if client is not None else torch.get_num_threads()
         place = Folder(path)
         run = describe(shape, core, halo, options) | {
@@ -119,7 +123,9 @@ def segment_blocks(
             "tile": tile, "overlap": overlap, "threads": threads,
             "precision": precision, "enlarged": Zoom.by(factor, shape).size if factor > 1 else None,
         }  # fmt: skip
-        place.start(run, resume)
+        place.start(run, resume)  # before the labels are made: what is there without a run is somebody's
+        size = opens.pixel_size if isinstance(opens, Opened) else None
+        levels = (given,) if given is not None else open_labels(out, shape, core, size)
         if (summary := finished(place)) is not None:
             return summary
         model = network, settings

@@ -44,6 +44,14 @@ def open_labels(
     raise ValueError(f"out must end with one of {', '.join(SUFFIXES)}, got {path}")
 
 
+def check_own(path: Path, folder: Path) -> None:
+    """Raise a FileExistsError for labels that are there although the run's folder does not know of a run."""
+    if path.exists() and not (folder / "run.json").exists():
+        raise FileExistsError(
+            f"{path} exists already, and no run of {folder} made it: remove it, or choose another name"
+        )
+
+
 def make_tiff(path: Path, shape: Sequence[int], pixel_size: Sequence[float] | None) -> None:
     """Make an OME-TIFF of zeros, not compressed, so that blocks can be written into it; BigTIFF where it is large."""
     axes = "ZYX"[-len(shape) :]

@@ -77,8 +77,11 @@ __device__ void sum_any_dim(const SumTask& task, int64_t image, int64_t first, l
   const auto fixed = [&](int64_t i) -> decltype(to_fixed(unit)) {
     if (i == dim) return 1;
     if (i == 2 * dim + 1) return to_fixed(weight * unit);
-    const C direction = direction_of(read(i < dim ? i : i - dim - 1), scale);
-    return to_fixed(direction * unit * (i < dim ? C(1) : weight));
+    const C value = read(i < dim ? i : i - dim - 1);
+    if constexpr (std::is_same_v<C, float>) {  // rounded once, as sum_group does it: layouts agree to the bit
+      if (i < dim) return fixed_of(scale.factor == 0 ? 0 : value * scale.shift, scale.factor * unit);
+    }
+    return to_fixed(direction_of(value, scale) * unit * (i < dim ? C(1) : weight));
   };
   bool left = object >= 0;
   for (int32_t next; (next = next_object(object, left)) >= 0;) {

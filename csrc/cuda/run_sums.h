@@ -16,6 +16,11 @@ __device__ inline unsigned biased_bits(float value, float factor) {
   return static_cast<unsigned>(__float_as_int(__fmaf_rn(value, factor, fixed_bias)));
 }
 
+// The product alone.
+__device__ inline int fixed_of(float value, float factor) {
+  return static_cast<int>(biased_bits(value, factor) - fixed_bias_bits);
+}
+
 // `count` pixels a lane, of D channels: as many channels at once as make a tile of 4 KiB.
 template <int D, int count>
 class RunSums {

@@ -7,7 +7,8 @@ import torch
 from embedseg_ops.command.sliders import sliders
 from embedseg_ops.data.drawn import cells
 from embedseg_ops.data.progress import listening
-from embedseg_ops.model.files import save_model, shipped_model
+from embedseg_ops.model.files import save_model
+from embedseg_ops.model.registry import find_model
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.napari import outputs
 from embedseg_ops.napari.corrections import fine_tune
@@ -37,7 +38,7 @@ def model(tmp_path):
 def session():
     """Return a session with the shipped model and a drawn image, segmented."""
     session = Session()
-    session.choose_model(shipped_model(), "cpu")
+    session.choose_model(find_model(), "cpu")
     session.choose_image(IMAGE)
     session.segment()
     return session
@@ -124,7 +125,7 @@ def test_volumes_and_dask_arrays(session, model):
 def test_what_does_not_fit_into_memory_goes_in_blocks(session):
     stack = np.stack([IMAGE, IMAGE.T])
     blocks = Session(memory=0, side=64)
-    blocks.choose_model(shipped_model(), "cpu")
+    blocks.choose_model(find_model(), "cpu")
     blocks.choose_image(stack)
     blocks.segment()
     for place in (0, 1):
@@ -157,7 +158,7 @@ def test_a_model_and_an_image_come_first():
     session = Session()
     with pytest.raises(ValueError, match="choose a model first"):
         session.choose_image(IMAGE)
-    session.choose_model(shipped_model(), "cpu")
+    session.choose_model(find_model(), "cpu")
     with pytest.raises(ValueError, match="choose an image first"):
         session.segment()
 

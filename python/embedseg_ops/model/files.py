@@ -121,8 +121,3 @@ def start_from(model: EmbeddingModel, path: ModelName) -> None:
         if there != here:
             raise ValueError(f"model file {path} has another architecture: {name} is {there} there and {here} here")
     model.load_state_dict({**own, **weights})
-
-
-def shipped_model() -> str:
-    """Return the path of the model that comes with the package."""
-    return str(find_model())

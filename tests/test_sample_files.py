@@ -21,7 +21,8 @@ from embedseg_ops.data.recent import Recent
 from embedseg_ops.data.sample_files import open_folder
 from embedseg_ops.data.samples import Opened, Sample, load_folder
 from embedseg_ops.data.windows import in_place, nearest_places, window_around
-from embedseg_ops.train.options import Options, differences, identity, old_digest_of_images
+from embedseg_ops.train.identity import differences, identity, old_digest_of_images
+from embedseg_ops.train.options import Options
 
 
 def draw(shape=(90, 70), seed=0):

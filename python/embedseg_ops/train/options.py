@@ -1,23 +1,17 @@
-"""The options of a training run, and which of them tell one run from another."""
+"""The options of a training run."""
 
 import dataclasses
-import hashlib
 import inspect
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
 from embedseg_ops.data.augmentation import Augmentation
-from embedseg_ops.data.sample_files import AnySample
-from embedseg_ops.data.samples import feed
-from embedseg_ops.model.settings import CARD, Settings
+from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.ops.ranges import ABOVE_0, check_fields
 
-EACH = "each "  # begins a digest of digests
 NEW_RATE, FINE_TUNING_RATE = 2e-3, 2e-5
 
 
@@ -94,62 +88,3 @@ def check_postprocess(settings: Settings) -> None:
         raise ValueError(f"postprocess has no option {', '.join(unknown)}; it has {', '.join(sorted(known))}")
     dims = settings.spatial_dims
     postprocess(torch.zeros(1, 1, *[1] * dims), torch.zeros(1, *[1] * dims), spatial_dims=dims, **settings.postprocess)
-
-
-def identity(
-    settings: Settings, options: Options, images: Sequence[AnySample] = (), init: str | Path | None = None
-) -> dict[str, Any]:
-    """Return what a run must have in common with the checkpoint that it continues from: what weights depend on."""
-    chosen = dataclasses.asdict(options)
-    for changeable in ("checkpoint_every", "validate_every", "workers"):
-        del chosen[changeable]
-    kept = dataclasses.asdict(settings)
-    for changeable in (*CARD, "postprocess"):
-        del kept[changeable]
-    start = {"images": digest_of_images(images), "init": None if init is None else digest(Path(init).read_bytes())}
-    return {"options": chosen, "settings": kept, "start": start}
-
-
-def digest_of_images(samples: Sequence[AnySample]) -> str:
-    """Return a digest of the samples' pixels and labels, in their order, wherever the files lie."""
-    return EACH + digest(b"".join(sample.digest for sample in samples))
-
-
-def old_digest_of_images(samples: Sequence[AnySample]) -> str:
-    """Return the digest of all pixels in one, which older checkpoints hold; everything is read for it."""
-    found = hashlib.blake2b(digest_size=16)
-    for sample in samples:
-        feed(found, sample.image, sample.labels)
-    return found.hexdigest()
-
-
-def digest(content: bytes) -> str:
-    """Return a digest of a file's content."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def completed(value: Any, default: Any) -> Any:
-    """Return a value; of a group of options, such as the augmentation, with the defaults of those it does not name."""
-    return {**default, **value} if isinstance(value, dict) and isinstance(default, dict) else value
-
-
-def differences(begun: dict[str, Any], now: dict[str, Any], images: Sequence[AnySample] = ()) -> list[str]:
-    """Return the names of what differs between two identities, but for steps that grew.
-
-    What an older run does not name had its default; images and the model that it started from may be any. For a run
-    with an `old_digest_of_images`, that of the `images` is computed.
-    """
-    defaults = identity(Settings(), Options())
-    found = [
-        name
-        for part in ("options", "settings")
-        for name, value in now[part].items()
-        if completed(begun[part].get(name, defaults[part][name]), defaults[part][name]) != value
-    ]
-    if begun["options"].get("steps", 0) <= now["options"]["steps"]:
-        found = [name for name in found if name != "steps"]
-    expected = now["start"]
-    start = begun.get("start", expected)
-    if not start["images"].startswith(EACH):
-        expected = {**expected, "images": old_digest_of_images(images)}
-    return sorted(found + [name for name, value in expected.items() if start[name] != value])

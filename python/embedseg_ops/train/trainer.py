@@ -24,11 +24,12 @@ from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.scale import predict_scaled
 from embedseg_ops.train.batch_norm import share_batch_norm
 from embedseg_ops.train.checkpoints import load_checkpoint, save_checkpoint
+from embedseg_ops.train.identity import differences, identity
 from embedseg_ops.train.interruption import Interruption
 from embedseg_ops.train.lock import locked
 from embedseg_ops.train.log import RunLog
 from embedseg_ops.train.losses import TrainingLoss, training_loss
-from embedseg_ops.train.options import Options, check_postprocess, differences, identity
+from embedseg_ops.train.options import Options, check_postprocess
 from embedseg_ops.train.processes import Group
 from embedseg_ops.train.targets import make_targets
 
@@ -94,17 +95,17 @@ class Trainer:
         )
         self.identity = identity(settings, options, train, init)
         self.step, self.best = 0, -1.0
-        self.resume()
+        self.resume(init)
         self.progress = progress
         self.log: RunLog | None = None
         self.interruption = Interruption()
 
-    def resume(self) -> None:
-        """Continue from the folder's checkpoint, if there is one."""
+    def resume(self, init: Path | None) -> None:
+        """Continue from the folder's checkpoint, if there is one; `init` is what the run started from."""
         checkpoint = load_checkpoint(self.out / "checkpoint.pt", self.model, self.optimizer, self.schedule)
         if checkpoint is None:
             return
-        different = differences(checkpoint["identity"], self.identity, self.crops.samples)
+        different = differences(checkpoint["identity"], self.identity, self.crops.samples, init)
         if different:
             raise ValueError(
                 f"{self.out} holds a run with other options ({', '.join(different)}): choose another folder"

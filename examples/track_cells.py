@@ -16,11 +16,10 @@ from PIL import Image
 import embedseg_ops
 from embedseg_ops import figures
 from embedseg_ops.data.drawn import moving_cells
-from embedseg_ops.data.samples import normalize
-from embedseg_ops.predict.scale import predict_scaled
+from embedseg_ops.predict.prediction import predict_image
 
 images, truth = moving_cells(seed=0)
-network, settings = embedseg_ops.load_model()
+model = embedseg_ops.load_model()
 
 # %% [markdown]
 # ## Objects of every frame
@@ -30,10 +29,10 @@ network, settings = embedseg_ops.load_model()
 # %%
 labels, objects = [], []  # objects: frame, id and direction
 for time, image in enumerate(images):
-    embedding, distance = predict_scaled(normalize(image[None], settings.percentiles), network, settings)
-    found = embedseg_ops.postprocess(embedding, distance, **settings.postprocess)
-    directions = embedseg_ops.mean_embedding(embedding, found)[0][0].numpy()
-    labels.append(found[0].numpy())
+    prediction = predict_image(image[None], model)
+    found = prediction.label()
+    directions = embedseg_ops.mean_embedding(prediction.embedding, found[None])[0][0].numpy()
+    labels.append(found.numpy())
     objects.append([[time, number, *directions[number]] for number in range(1, len(directions))])
 print("objects:", *map(len, objects))
 

@@ -47,3 +47,22 @@ def write_image(path, seed=0, **options):
     objects = cells((16, 24), 4, seed, gap=0.4).numpy() > 0
     tifffile.imwrite(path, (objects * 200).astype(np.uint8), **options)
     return path
+
+
+@pytest.fixture
+def predict(model, tmp_path, capsys):
+    def call(*arguments):
+        return run("predict", "--model", model, *arguments, capsys=capsys)
+
+    return call
+
+
+@pytest.fixture
+def scans(tmp_path):
+    for number, name in enumerate(("a.tif", "plate[1]/b.tif", "plate[1]/deep/c.tif")):
+        write_image(tmp_path / "scans" / name, number)
+    return tmp_path / "scans"
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -98,7 +98,7 @@ def test_maps_are_shown_and_hidden(panel):
 
 def test_a_slider_labels_again_without_the_network(panel, monkeypatch):
     press(panel, panel.run)
-    monkeypatch.setattr("embedseg_ops.napari.outputs.predict_scaled", None)
+    monkeypatch.setattr("embedseg_ops.napari.outputs.predict_image", None)
     before = panel.session.labels.max()
     panel.sliders.parts["min_object_size"][0].value = 150
     finish(panel.work)

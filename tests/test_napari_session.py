@@ -81,7 +81,7 @@ def test_the_labels_are_those_of_segment(session):
 
 
 def test_options_change_the_labels_without_the_network(session, monkeypatch):
-    monkeypatch.setattr(outputs, "predict_scaled", None)  # whoever runs the network fails
+    monkeypatch.setattr(outputs, "predict_image", None)  # whoever runs the network fails
     before = session.labels.copy()
     session.options["min_object_size"] = 150
     objects = session.label()

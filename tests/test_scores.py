@@ -10,7 +10,17 @@ from benchmarks.scores import auroc, cross_validated, error, fit, reliability
 from commands import model, run, write_image  # noqa: F401  # a fixture
 from samples import FLOAT_DTYPES, INTEGER_DTYPES, cells, embedding_for
 
-from embedseg_ops import export, load_model, neighbor_pairs, object_features, save_model, segment, segment_with_scores
+from embedseg_ops import (
+    export,
+    load_model,
+    neighbor_pairs,
+    object_features,
+    postprocess,
+    save_model,
+    segment,
+    segment_with_scores,
+)
+from embedseg_ops.predict.prediction import predict_image
 from embedseg_ops.predict.scores import calibrated
 
 CALIBRATION = {"intercept": -1.0, "peak": 3.0, "log_size": 0.1}
@@ -94,6 +104,12 @@ def test_the_model_that_ships_scores_its_objects():
     np.testing.assert_array_equal(labels, segment(image))
     assert scores.shape == (labels.max(),)
     assert ((scores > 0) & (scores < 1)).all()
+    prediction = predict_image(image[None], load_model())
+    np.testing.assert_array_equal(prediction.label(), labels)
+    np.testing.assert_array_equal(prediction.scores(labels), scores)
+    paper = prediction.label({})  # no options: the paper's
+    assert torch.equal(paper, postprocess(prediction.embedding, prediction.distance)[0])
+    assert not torch.equal(paper, prediction.label())
 
 
 def test_tables_have_scores_where_the_model_has_a_calibration(model, tmp_path, capsys):  # noqa: F811

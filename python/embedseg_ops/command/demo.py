@@ -15,7 +15,6 @@ from embedseg_ops.command.records import Record, file_hash, made_from
 from embedseg_ops.command.speech import one_line
 from embedseg_ops.data.images import read_image
 from embedseg_ops.data.labels import read_labels
-from embedseg_ops.data.samples import normalize
 from embedseg_ops.data.writing import atomic_path
 from embedseg_ops.evaluate import figures, slices
 from embedseg_ops.evaluate.metrics import average_precision
@@ -25,9 +24,7 @@ from embedseg_ops.model.files import load_model
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.registry import DEFAULT, MODEL_HELP, VOLUMES, find_model
 from embedseg_ops.model.settings import Settings
-from embedseg_ops.ops.postprocess import postprocess
-from embedseg_ops.predict.prepare import prepare
-from embedseg_ops.predict.scale import predict_scaled
+from embedseg_ops.predict.prediction import predict_image
 
 HELP = "segment real nuclei with the model that comes with the package"
 
@@ -77,13 +74,11 @@ def find_files(spatial_dims: int = 2) -> tuple[Path, Path]:
 
 def demonstrate(image: Path, truth: Path, model: tuple[EmbeddingModel, Settings]) -> Demonstration:
     """Segment an image file as :func:`embedseg_ops.segment` does, and keep what is on the way."""
-    network, settings = model
-    pixels = read_image(image, settings.spatial_dims, channels=settings.channels)
-    embedding, distance = predict_scaled(normalize(pixels, settings.percentiles), prepare(network), settings)
-    labels = postprocess(embedding, distance, **settings.postprocess)[0]
-    return Demonstration(
-        pixels, read_labels(truth, settings.spatial_dims), embedding[0].numpy(), distance[0].numpy(), labels.numpy()
-    )
+    dims, channels = model[1].spatial_dims, model[1].channels
+    pixels = read_image(image, dims, channels=channels)
+    said = predict_image(pixels, model)
+    embedding, distance = said.embedding[0].numpy(), said.distance[0].numpy()
+    return Demonstration(pixels, read_labels(truth, dims), embedding, distance, said.label().numpy())
 
 
 def draw_objects(shown: Demonstration, spacing: tuple[float, ...] | None) -> figures.Picture:

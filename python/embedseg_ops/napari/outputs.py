@@ -9,13 +9,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from embedseg_ops.data.samples import normalize
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.options import PostprocessOptions
-from embedseg_ops.ops.postprocess import find_seeds, postprocess
+from embedseg_ops.ops.postprocess import find_seeds
 from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.blocks.job import Job
@@ -25,9 +23,7 @@ from embedseg_ops.predict.blocks.passes import run_passes
 from embedseg_ops.predict.blocks.segment_blocks import choose_sides, enlargement_of, network_maps
 from embedseg_ops.predict.blocks.sizes import HALOS
 from embedseg_ops.predict.memory import memory_free, memory_needed
-from embedseg_ops.predict.prepare import prepare
-from embedseg_ops.predict.scale import predict_scaled
-from embedseg_ops.predict.segment import without_nan
+from embedseg_ops.predict.prediction import Prediction, predict_image
 
 Model = tuple[EmbeddingModel, Settings]
 
@@ -52,21 +48,19 @@ class Whole:
     """An output in memory.
 
     Args:
-        embedding: float32 ``[1, D, *spatial]``.
-        distance: float32 ``[1, *spatial]``.
+        prediction: the network's outputs.
     """
 
-    embedding: Tensor
-    distance: Tensor
+    prediction: Prediction
 
     def label(self, options: PostprocessOptions, out: Any) -> None:
         """Write the labels to `out`, ``[*spatial]``."""
-        out[...] = postprocess(self.embedding, self.distance, spatial_dims=self.distance.ndim - 1, **options)[0].numpy()
+        out[...] = self.prediction.label(options).numpy()
 
     def seeds(self, options: PostprocessOptions) -> np.ndarray:
         """Return what grows: int32 ``[*spatial]``."""
         seeds, _ = find_seeds(
-            self.embedding, self.distance, options["seed_threshold"], options["seed_smoothing"],
+            self.prediction.embedding, self.prediction.distance, options["seed_threshold"], options["seed_smoothing"],
             options["min_seed_size"], options["max_objects"],
         )  # fmt: skip
         return np.asarray(seeds[0])
@@ -113,8 +107,7 @@ def run_network(
     network, settings = model
     allowed = (memory_free() or 1 << 62) // 2 if memory is None else memory
     if memory_needed(image.shape, settings, diameter=diameter) <= allowed:
-        normalized = normalize(without_nan(np.asarray(image[...]), "error"), settings.percentiles)
-        return Whole(*predict_scaled(normalized, prepare(network), settings, diameter))
+        return Whole(predict_image(np.asarray(image[...]), model, diameter=diameter))
     shape, factor = tuple(image.shape[1:]), enlargement_of(diameter, settings)
     halo, most = HALOS[len(shape)], min(allowed, 4 << 30)
     core = (side,) * len(shape) if side else choose_sides(shape, settings, factor, halo, most)

@@ -141,9 +141,10 @@ class Session:
         if kind == "seeds":
             return output.seeds(self.options)
         if kind == "distance map":
-            return output.distance[0].numpy()
-        channels, *spatial = output.embedding.shape[1:]
-        flat = output.embedding.reshape(channels, -1, spatial[-1]).numpy()
+            return output.prediction.distance[0].numpy()
+        embedding = output.prediction.embedding
+        channels, *spatial = embedding.shape[1:]
+        flat = embedding.reshape(channels, -1, spatial[-1]).numpy()
         return embedding_rgb(flat).reshape(*spatial, 3)
 
     def table(self, place: Place, pixel_size: Sequence[float] | None = None, unit: str = "µm") -> Table:

@@ -45,16 +45,18 @@ class Prepared(nn.Module):
 Network = EmbeddingModel | Prepared
 
 
-def prepare(model: EmbeddingModel, precision: Precision = "float32") -> Prepared:
+def prepare(model: Network, precision: Precision = "float32") -> Prepared:
     """Return a network that predicts what `model` does, faster; `model` stays as it is.
 
     In `UNet` and `EmbeddingHead`, batch norm becomes part of the convolutions, and the channels of a pixel lie side by
     side. Every other network is called as it is.
 
     Args:
-        model: as for `predict_network`, in evaluation mode.
+        model: as for `predict_network`, in evaluation mode; a prepared one is returned as it is.
         precision: see `embedseg_ops.segment`.
     """
+    if isinstance(model, Prepared):
+        return model
     chosen = choose_precision(precision, next(model.parameters()).device)
     if type(model) is EmbeddingModel:
         model = EmbeddingModel(faster(model.backbone), faster(model.head), model.divisor)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops import mean_embedding  # noqa: F401  # its fake kernel
 from embedseg_ops.ops.images import Array, as_image_batch, label_batch
 from embedseg_ops.ops.smoothing import widened
@@ -62,6 +63,13 @@ def margins(labels: Tensor, means: Tensor) -> Tensor:
     apart = 1 - (means[one] * means[other]).sum(1)
     none = torch.ones(len(means), dtype=means.dtype, device=means.device)
     return none.scatter_reduce(0, one, apart, "amin", include_self=False)
+
+
+def calibration_of(settings: Settings) -> Mapping[str, float]:
+    """Return what makes probabilities of features; raise a ValueError if the model has nothing of that kind."""
+    if not settings.calibration:
+        raise ValueError("this model has no calibration: its objects can have labels, but no scores")
+    return settings.calibration
 
 
 def calibrated(features: Mapping[str, np.ndarray], calibration: Mapping[str, float]) -> np.ndarray:

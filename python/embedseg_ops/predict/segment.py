@@ -1,13 +1,12 @@
 """From an image to labels: the network tile by tile, then one postprocessing of the whole."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from embedseg_ops.data.samples import normalize
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.networks import EmbeddingModel
@@ -16,9 +15,9 @@ from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.arguments import check_pixels
 from embedseg_ops.ops.images import Array, answer_like
 from embedseg_ops.ops.postprocess import postprocess
-from embedseg_ops.predict.prepare import Precision, prepare
-from embedseg_ops.predict.scale import predict_scaled
-from embedseg_ops.predict.scores import calibrated, object_features
+from embedseg_ops.predict.prediction import NotFinite, Prediction, predict_image
+from embedseg_ops.predict.prepare import Precision
+from embedseg_ops.predict.scores import calibration_of
 
 
 def segment(
@@ -27,7 +26,7 @@ def segment(
     *,
     device: str | torch.device | None = None,
     diameter: float | None = None,
-    nan: Literal["error", "zero"] = "error",
+    nan: NotFinite = "error",
     tile: int | None = None,
     overlap: int | None = None,
     precision: Precision = "float32",
@@ -62,8 +61,11 @@ def segment(
             `diameter` is not positive, or the model has none; there is no such precision; `spacing` has not a length
             above 0 for each axis; the image has 2³¹ pixels or more, or values that are not finite.
     """
-    labels, _ = _segment(image, model, device, diameter, nan, tile, overlap, precision, progress, spacing)
-    return answer_like(image, single=False)(labels)
+    found = _predict(
+        image, model, device, nan=nan, diameter=diameter, tile=tile, overlap=overlap, precision=precision,
+        progress=progress, spacing=spacing,
+    )  # fmt: skip
+    return answer_like(image, single=False)(found.label())
 
 
 def segment_with_scores(
@@ -84,19 +86,14 @@ def segment_with_scores(
         ValueError: the model has no calibration, or see :func:`segment`.
     """
     model = model if isinstance(model, tuple) else load_model(model, choose_device(options.pop("device", None)))
-    if not model[1].calibration:
-        raise ValueError("this model has no calibration: its objects can have labels, but no scores")
-    labels, outputs = _segment(image, model, **options)
-    features = object_features(labels, *(output[0] for output in outputs))
-    return answer_like(image, single=False)(labels), calibrated(features, model[1].calibration)
+    calibration_of(model[1])
+    found = _predict(image, model, **options)
+    labels = found.label()
+    return answer_like(image, single=False)(labels), found.scores(labels)
 
 
-def _segment(
-    image: Array, model: Any, device: Any = None, diameter: float | None = None, nan: str = "error",
-    tile: int | None = None, overlap: int | None = None, precision: Precision = "float32", progress: bool = False,
-    spacing: Sequence[float] | None = None,
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # fmt: skip
-    """Return labels ``[*spatial]``, and the embedding ``[1, D, *spatial]`` and distance map that they are made from."""
+def _predict(image: Array, model: Any, device: str | torch.device | None = None, **options: Any) -> Prediction:
+    """Check that an image is what the model takes, and run the network over it."""
     network, settings = model if isinstance(model, tuple) else load_model(model, choose_device(device))
     array = as_numpy(image)
     planes = array[None] if array.ndim == settings.spatial_dims else array
@@ -105,11 +102,7 @@ def _segment(
         expected = f"[{settings.channels}, {', '.join(axes)}]"
         raise ValueError(f"image must be {expected} for this model, got shape {list(array.shape)}")
     check_pixels(planes.shape[1:], "image")
-    normalized = normalize(without_nan(planes, nan), settings.percentiles)
-    prepared = prepare(network, precision)
-    outputs = predict_scaled(normalized, prepared, settings, diameter, tile, overlap, progress, spacing)
-    labels = postprocess(*outputs, spatial_dims=settings.spatial_dims, **settings.postprocess)[0]
-    return labels, outputs
+    return predict_image(planes, (network, settings), **options)
 
 
 def as_numpy(image: np.ndarray | Tensor) -> np.ndarray:
@@ -117,21 +110,6 @@ def as_numpy(image: np.ndarray | Tensor) -> np.ndarray:
     if not isinstance(image, Tensor):
         return np.asarray(image)
     return (image.float() if image.dtype == torch.bfloat16 else image).numpy(force=True)
-
-
-def without_nan(planes: np.ndarray, nan: str) -> np.ndarray:
-    """Return ``[C, *spatial]`` with 0 for what is not finite, or raise a ValueError that says how many and where."""
-    if nan not in ("error", "zero"):
-        raise ValueError(f'nan must be "error" or "zero", got {nan!r}')
-    finite = np.isfinite(planes)
-    wrong = finite.size - np.count_nonzero(finite)
-    if wrong and nan == "error":
-        place = [int(index) for index in np.unravel_index(np.argmin(finite), finite.shape)]
-        raise ValueError(
-            f"image holds {wrong} values that are not finite (NaN or infinite), the first at {place}, channel first: "
-            'give nan="zero" to take them as 0'
-        )
-    return np.where(finite, planes, planes.dtype.type(0)) if wrong else planes
 
 
 class Segmenter(nn.Module):

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from embedseg_ops.command.web.limits import Limits
 from embedseg_ops.data.images import ImageFile
+from embedseg_ops.predict.prediction import Prediction
 
 
 @dataclass
@@ -20,16 +20,14 @@ class Kept:
 
     Args:
         image: its pixels are ``[C, *spatial]``; its path is the name that the visitor's file has.
-        embedding: float32 ``[1, D, *spatial]``.
-        distance: float32 ``[1, *spatial]``.
+        prediction: the network's outputs.
         options: of the postprocessing, all of them.
         labels: int32 ``[*spatial]``.
         lock: held while the options and labels change.
     """
 
     image: ImageFile
-    embedding: Tensor
-    distance: Tensor
+    prediction: Prediction
     options: Mapping[str, Any]
     labels: np.ndarray
     lock: threading.Lock = field(default_factory=threading.Lock)

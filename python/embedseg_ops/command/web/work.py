@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from embedseg_ops.command.sliders import Slider, sliders
@@ -23,17 +22,13 @@ from embedseg_ops.data.errors import DataError, allowing, reading
 from embedseg_ops.data.formats import PICTURES, TIFFS
 from embedseg_ops.data.images import ImageFile, open_image
 from embedseg_ops.data.progress import listening
-from embedseg_ops.data.samples import normalize
 from embedseg_ops.evaluate import figures
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
-from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.blocks.options import complete
 from embedseg_ops.predict.memory import memory_free, memory_needed
+from embedseg_ops.predict.prediction import predict_image
 from embedseg_ops.predict.prepare import prepare
-from embedseg_ops.predict.scale import predict_scaled
-from embedseg_ops.predict.scores import calibrated, object_features
-from embedseg_ops.predict.segment import without_nan
 
 DOWNLOADS = ("labels", "overlay", "rois", "geojson", "table")  # of the command line's writers
 PLACES = 8  # images that are on their way at once: arriving, waiting, being segmented
@@ -77,11 +72,10 @@ class Worker:
         with self.one_at_a_time(), listening(until(self.limits.max_seconds)):
             image = self.read(path, name, choice)
             pixels = np.asarray(image.pixels)
-            normalized = normalize(without_nan(pixels, "error"), self.settings.percentiles)
             spacing = image.size_of("ZYX"[-self.settings.spatial_dims :])
-            embedding, distance = predict_scaled(normalized, self.network, self.settings, spacing=spacing)
+            prediction = predict_image(pixels, (self.network, self.settings), spacing=spacing)
             options = complete(self.settings.postprocess)
-            kept = Kept(image, embedding, distance, options, np.zeros(pixels.shape[1:], np.int32))
+            kept = Kept(image, prediction, options, np.zeros(pixels.shape[1:], np.int32))
             self.label(kept, options)
             return self.store.add(kept), kept
 
@@ -125,8 +119,7 @@ class Worker:
         """Make labels with other options; the network is not needed."""
         with kept.lock:
             how: Any = {**kept.options, **options}
-            labels = postprocess(kept.embedding, kept.distance, spatial_dims=self.settings.spatial_dims, **how)[0]
-            kept.options, kept.labels = how, labels.numpy()
+            kept.options, kept.labels = how, kept.prediction.label(how).numpy()
 
     def chosen(self, given: Any) -> dict[str, float | None]:
         """Return the options that a visitor sent; raise a ValueError for what no slider can show."""
@@ -149,18 +142,12 @@ class Worker:
             labels = kept.labels
         scores: dict[tuple[int, ...], np.ndarray] = {}
         if kind == "table" and self.settings.calibration:
-            scores[()] = self.scores(kept, labels)
+            scores[()] = kept.prediction.scores(labels)
         result = Result(kept.image, labels, argparse.Namespace(gamma=figures.DIM, ids=False), scores)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"file{WRITERS[kind].ending}"
             WRITERS[kind].write(path, result)
             return path.read_bytes()
-
-    def scores(self, kept: Kept, labels: np.ndarray) -> np.ndarray:
-        """Return how probably each object is right."""
-        return calibrated(
-            object_features(torch.from_numpy(labels), kept.embedding[0], kept.distance[0]), self.settings.calibration
-        )
 
 
 def draw_image(kept: Kept) -> bytes:

@@ -85,12 +85,6 @@ def test_equals_segment_of_an_enlarged_image(shape, diameter):
     np.testing.assert_array_equal(out, expected)
 
 
-def test_the_diameter_is_not_estimated_in_blocks():
-    network, settings = small_model()
-    with pytest.raises(ValueError, match="this model wants objects of 26 pixels: give the diameter="):
-        segment_blocks(np.zeros((9, 9)), np.zeros((9, 9), int), (network, dataclasses.replace(settings, diameter=26)))
-
-
 @given(st.integers(1, 40), st.integers(1, 30), st.integers(1, 60), st.integers(1, 50), st.integers(0, 99))
 def test_windows_of_a_zoomed_image_are_those_of_the_whole(height, width, rows, columns, seed):
     random = np.random.default_rng(seed)

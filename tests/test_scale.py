@@ -108,7 +108,7 @@ def test_the_diameter_is_estimated(diameters, zooms):
 
 def test_objects_that_merge_in_the_first_pass_are_told_apart_in_the_next(monkeypatch):
     diameters = iter([18, 12, 11])  # what each pass finds
-    monkeypatch.setattr(scale, "median_diameter", lambda labels: next(diameters))
+    monkeypatch.setattr(scale, "diameter_of", lambda sizes, dims: next(diameters))
     seen, *_ = segment_discs(12)
     assert seen == pytest.approx([1, 26 / 18, 26 / 12], rel=0.02)
     assert next(diameters) == 11  # nor is it asked for after the last

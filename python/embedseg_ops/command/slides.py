@@ -20,7 +20,7 @@ from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.predict.blocks.arrays import Stored
 from embedseg_ops.predict.blocks.network import Opened, Planes, image_file
-from embedseg_ops.predict.blocks.segment_blocks import open_source, segment_blocks
+from embedseg_ops.predict.blocks.segment_blocks import open_pixels, segment_blocks
 from embedseg_ops.predict.blocks.sizes import read_bytes
 from embedseg_ops.predict.blocks.stores import SUFFIXES
 from embedseg_ops.predict.memory import memory_free, memory_needed
@@ -103,7 +103,7 @@ def segment_slide(path: Path, out: Path, model: Model, options: argparse.Namespa
         )  # fmt: skip
     wanted = {kind: outputs[kind] for kind in OBJECTS if kind in outputs}
     if wanted:
-        write_wanted(open_source(path, model[1], choice), out, model[1], wanted)
+        write_wanted(open_pixels(path, model[1], choice), out, model[1], wanted)
     return summary.objects
 
 

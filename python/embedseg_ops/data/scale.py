@@ -18,7 +18,12 @@ def median_diameter(labels: Tensor) -> float | None:
     Args:
         labels: integer ``[*spatial]``; objects are above 0.
     """
-    return diameter_of(torch.unique(labels[labels > 0], return_counts=True)[1], labels.ndim)
+    return diameter_of(object_sizes(labels), labels.ndim)
+
+
+def object_sizes(labels: Tensor) -> Tensor:
+    """Return how many pixels each object has, int64, of integer labels; objects are above 0."""
+    return torch.unique(labels[labels > 0], return_counts=True)[1]  # type: ignore[no-any-return]
 
 
 def diameter_of(sizes: Tensor, spatial_dims: int) -> float | None:

@@ -14,15 +14,17 @@ from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.options import PostprocessOptions
 from embedseg_ops.ops.postprocess import find_seeds
+from embedseg_ops.predict.blocks.engine import run_tasks
 from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.blocks.job import Job
 from embedseg_ops.predict.blocks.maps import Maps
 from embedseg_ops.predict.blocks.network import Planes
 from embedseg_ops.predict.blocks.passes import run_passes
-from embedseg_ops.predict.blocks.segment_blocks import choose_sides, enlargement_of, network_maps
+from embedseg_ops.predict.blocks.segment_blocks import choose_sides, choose_zoom, network_maps, open_source
 from embedseg_ops.predict.blocks.sizes import HALOS
 from embedseg_ops.predict.memory import memory_free, memory_needed
+from embedseg_ops.predict.network import tile_sizes
 from embedseg_ops.predict.prediction import Prediction, predict_image
 
 Model = tuple[EmbeddingModel, Settings]
@@ -102,17 +104,19 @@ def run_network(
         side: of a block, in pixels; None: as large as fits.
 
     Raises:
-        ValueError: values that are not finite; a model that has a diameter is given none, and the image is too large.
+        ValueError: values that are not finite.
     """
     network, settings = model
     allowed = (memory_free() or 1 << 62) // 2 if memory is None else memory
     if memory_needed(image.shape, settings, diameter=diameter) <= allowed:
         return Whole(predict_image(np.asarray(image[...]), model, diameter=diameter))
-    shape, factor = tuple(image.shape[1:]), enlargement_of(diameter, settings)
-    halo, most = HALOS[len(shape)], min(allowed, 4 << 30)
-    core = (side,) * len(shape) if side else choose_sides(shape, settings, factor, halo, most)
-    folder = Scratch()
-    planes = Planes(lambda: image, settings.spatial_dims)
-    device = str(next(network.parameters()).device)
-    maps = network_maps(Folder(folder.path), planes, model, device, "float32", factor, threads=torch.get_num_threads())
+    shape, folder = tuple(image.shape[1:]), Scratch()
+    halo, most, tiles = HALOS[len(shape)], min(allowed, 4 << 30), tile_sizes(len(shape), network.divisor, None, None)
+    place = Folder(folder.path)
+    place.start({}, resume=False)
+    planes, device = Planes(lambda: image, settings.spatial_dims), str(next(network.parameters()).device)
+    source = open_source(place, planes, model, device, "float32")
+    zoom = choose_zoom(place, lambda: source, settings, diameter, (1.0,) * len(shape), shape, tiles, run_tasks)
+    core = (side,) * len(shape) if side else choose_sides(shape, settings, zoom, halo, most)
+    maps = network_maps(place, source, model, zoom, tiles, threads=torch.get_num_threads())
     return Blocks(maps, shape, core, folder)

@@ -1,11 +1,12 @@
 """The network over an image whose objects are brought to the size that it knows."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from torch import Tensor
 
-from embedseg_ops.data.scale import enlargement, median_diameter
+from embedseg_ops.data.scale import diameter_of, enlargement, object_sizes
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.numbers import check_spacing
 from embedseg_ops.ops.postprocess import postprocess
@@ -46,29 +47,52 @@ def predict_scaled(
         ValueError: `diameter` is not positive, or given for a model that has none.
     """
     check_diameter(diameter, settings)
-
     stretches = stretching(spacing, settings.spacing, image.ndim - 1)
 
+    @lru_cache(maxsize=1)  # those of the last pass are looked for objects, and returned
     def outputs(factor: float) -> tuple[Tensor, Tensor]:
-        factors = [factor * stretch for stretch in stretches]
-        if max(abs(math.log(one)) for one in factors) < math.log(SAME):
-            return predict_network(image, model, tile, overlap, progress)
-        zoom = Zoom.by(factors, image.shape[1:])
-        embedding, distance = predict_network(zoom(image), model, tile, overlap, progress)
-        return zoom.back()(embedding[0])[None], zoom.back()(distance)
+        return predict_zoomed(image, model, zoom_by(factor, stretches, image.shape[1:]), tile, overlap, progress)
 
-    if settings.diameter is None:
-        return outputs(1.0)
-    if diameter is not None:
-        return outputs(enlargement(diameter, settings.diameter))
-    zoom, found = 1.0, outputs(1.0)
+    def sizes(factor: float) -> Tensor:
+        return object_sizes(postprocess(*outputs(factor), spatial_dims=image.ndim - 1, **settings.postprocess)[0])
+
+    return outputs(find_enlargement(diameter, settings, sizes))
+
+
+def predict_zoomed(
+    image: Tensor, model: Network, zoom: Zoom | None, tile: int | None, overlap: int | None, progress: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Run the network over an image ``[C, *spatial]`` in another size; return its outputs in the image's own."""
+    if zoom is None:
+        return predict_network(image, model, tile, overlap, progress)
+    embedding, distance = predict_network(zoom(image), model, tile, overlap, progress)
+    return zoom.back()(embedding[0])[None], zoom.back()(distance)
+
+
+def find_enlargement(diameter: float | None, settings: Settings, sizes: Callable[[float], Tensor]) -> float:
+    """Return how far an image is enlarged, 1 for not at all.
+
+    Args:
+        diameter: of the image's objects, in pixels; None: that of the objects which are found in the image as it is,
+            and again in the enlarged one, until they are as large as wanted.
+        settings: of the model.
+        sizes: returns the sizes of the objects, in pixels, that are found in the image enlarged by a factor.
+    """
+    if diameter is not None or settings.diameter is None:
+        return enlargement(diameter, settings.diameter)
+    factor = 1.0
     for _ in range(PASSES - 1):
-        labels = postprocess(*found, spatial_dims=image.ndim - 1, **settings.postprocess)[0]
-        wanted = enlargement(median_diameter(labels), settings.diameter)
-        if wanted < SAME * zoom:
+        wanted = enlargement(diameter_of(sizes(factor), settings.spatial_dims), settings.diameter)
+        if wanted < SAME * factor:
             break
-        zoom, found = wanted, outputs(wanted)
-    return found
+        factor = wanted
+    return factor
+
+
+def zoom_by(factor: float, stretches: Sequence[float], shape: Sequence[int]) -> Zoom | None:
+    """Return the zoom by a factor, and along each axis by another one; None where that makes no difference."""
+    factors = [factor * stretch for stretch in stretches]
+    return Zoom.by(factors, shape) if max(abs(math.log(one)) for one in factors) >= math.log(SAME) else None
 
 
 def check_diameter(diameter: float | None, settings: Settings) -> None:

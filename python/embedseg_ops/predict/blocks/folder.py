@@ -37,11 +37,28 @@ class Folder:
             return
         if not resume:
             raise ValueError(f"{self.path} holds a run already: remove it, or give resume=True to go on")
-        before = json.loads(file.read_text())
-        now = json.loads(json.dumps(run))
-        other = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+        self._refuse_others(dict.fromkeys(run) | self.run(), run)
+
+    def run(self) -> dict[str, Any]:
+        """Return what the run was started with, and what it noted."""
+        return json.loads((self.path / "run.json").read_text())  # type: ignore[no-any-return]
+
+    def note(self, facts: dict[str, Any]) -> None:
+        """Add what the run has found out to that which another must share to go on with it.
+
+        Raises:
+            ValueError: something else was noted.
+        """
+        before = self.run()
+        self._refuse_others(before, facts)
+        if facts.keys() - before.keys():
+            write_atomically(self.path / "run.json", json.dumps(before | facts, indent=1).encode())
+
+    def _refuse_others(self, before: dict[str, Any], facts: dict[str, Any]) -> None:
+        now = json.loads(json.dumps(facts))
+        other = sorted(key for key in now if key in before and before[key] != now[key])
         if other:
-            changes = ", ".join(f"{key} was {before.get(key)} and is {now.get(key)}" for key in other)
+            changes = ", ".join(f"{key} was {before[key]} and is {now[key]}" for key in other)
             raise ValueError(f"{self.path} holds another run: {changes}. Remove the folder to start anew")
 
     def file(self, *names: object) -> Path:

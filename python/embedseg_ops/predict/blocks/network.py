@@ -12,6 +12,7 @@ from embedseg_ops.data.images import ImageFile, open_image
 from embedseg_ops.data.samples import stretch
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model
+from embedseg_ops.predict.blocks.grid import Box
 from embedseg_ops.predict.blocks.maps import TileMaps
 from embedseg_ops.predict.network import predict_tile
 from embedseg_ops.predict.prepare import Precision, Prepared, prepare
@@ -82,8 +83,8 @@ class Planes:
 
 
 @dataclass(frozen=True)
-class Tiler:
-    """What the tasks of the network share.
+class Source:
+    """An image, and the network that sees it.
 
     Args:
         image: the image.
@@ -92,8 +93,6 @@ class Tiler:
         model: the file of the network.
         device: where it runs; None: CUDA where the task finds one, else the CPU.
         precision: of its convolutions.
-        maps: where its outputs go.
-        zoom: to the pixels that the network sees; None: it sees those of the image.
     """
 
     image: Planes
@@ -102,19 +101,38 @@ class Tiler:
     model: str
     device: str | None
     precision: Precision
+
+    def read(self, box: Box) -> Tensor:
+        """Return a box of the image, ``[C, *box]``, normalised."""
+        return stretch(self.image[(slice(None), *box)], self.low, self.high)
+
+    def network(self) -> Prepared:
+        """Return the network."""
+        return network(self.model, self.device, self.precision)
+
+
+@dataclass(frozen=True)
+class Tiler:
+    """What the tasks of the network share.
+
+    Args:
+        source: the image and the network.
+        maps: where its outputs go.
+        zoom: to the pixels that the network sees; None: it sees those of the image.
+    """
+
+    source: Source
     maps: TileMaps
     zoom: Zoom | None = None
 
     def read(self, number: int) -> Tensor:
         """Return a tile, normalised, as the network sees it."""
         box = tuple(slice(part.start, part.stop) for part in self.maps.grid.tile(number))
-        source = self.zoom.source(box) if self.zoom else box
-        normalised = stretch(self.image[(slice(None), *source)], self.low, self.high)
-        return self.zoom(normalised, box) if self.zoom else normalised
+        return self.zoom(self.source.read(self.zoom.source(box)), box) if self.zoom else self.source.read(box)
 
     def predict(self, number: int, image: Tensor) -> None:
         """Write the network's output for a tile."""
-        self.maps.write(number, *predict_tile(image, network(self.model, self.device, self.precision)))
+        self.maps.write(number, *predict_tile(image, self.source.network()))
 
     def __call__(self, number: int) -> None:
         """Read a tile, and write the network's output for it."""

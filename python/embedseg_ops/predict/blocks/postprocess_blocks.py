@@ -76,7 +76,9 @@ def postprocess_blocks(
             check_shared(opened, name)
         check_chunks(labels, core)
     chosen = complete(options)
-    run = describe(shape, core, halo, chosen) | {"embedding": str(vectors.dtype), "distance": str(depths.dtype)}
+    run = describe(shape, halo, chosen) | {
+        "block": core, "embedding": str(vectors.dtype), "distance": str(depths.dtype),
+    }  # fmt: skip
     with scratch(run_folder(out, folder)) as path:
         place = Folder(path)
         place.start(run, resume)
@@ -117,12 +119,12 @@ def sides(block: int | tuple[int, ...] | None, shape: tuple[int, ...]) -> tuple[
     return each
 
 
-def describe(shape: tuple[int, ...], core: tuple[int, ...], halo: int, options: PostprocessOptions) -> dict[str, Any]:
+def describe(shape: tuple[int, ...], halo: int, options: PostprocessOptions) -> dict[str, Any]:
     """Return what another run must share to go on with this one's files."""
     if isinstance(halo, bool) or halo < 1:
         raise ValueError(f"halo must be at least 1, got {halo}")
     return {
-        "shape": shape, "block": core, "halo": halo, "options": options, "version": __version__,
+        "shape": shape, "halo": halo, "options": options, "version": __version__,
         "torch": torch.__version__, "simd": build_info()["simd"],
     }  # fmt: skip
 

@@ -18,12 +18,13 @@ from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.registry import ModelName
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.predict.blocks.arrays import check_chunks, check_shared, handle, run_folder
+from embedseg_ops.predict.blocks.diameter import Look, cut, estimate
 from embedseg_ops.predict.blocks.engine import read_ahead, run_tasks
 from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.blocks.job import Job
 from embedseg_ops.predict.blocks.maps import Maps, TileGrid, TileMaps, ZoomedMaps
-from embedseg_ops.predict.blocks.network import Opened, Planes, Tiler
+from embedseg_ops.predict.blocks.network import Opened, Planes, Source, Tiler
 from embedseg_ops.predict.blocks.options import complete
 from embedseg_ops.predict.blocks.passes import Summary, finished, run_passes
 from embedseg_ops.predict.blocks.percentiles import image_percentiles
@@ -32,7 +33,7 @@ from embedseg_ops.predict.blocks.sizes import HALOS, choose_core
 from embedseg_ops.predict.blocks.stores import SUFFIXES, check_own, open_labels
 from embedseg_ops.predict.network import tile_sizes
 from embedseg_ops.predict.prepare import Precision, choose_precision
-from embedseg_ops.predict.scale import SAME, check_diameter
+from embedseg_ops.predict.scale import check_diameter, stretching, zoom_by
 from embedseg_ops.predict.zoom import Zoom
 
 
@@ -54,6 +55,7 @@ def segment_blocks(
     folder: str | os.PathLike[str] | None = None,
     progress: bool = True,
     choice: Mapping[str, Any] | None = None,
+    spacing: Sequence[float] | None = None,
 ) -> Summary:
     """Segment an image of any size: exactly what :func:`embedseg_ops.segment` gives for the whole image.
 
@@ -70,7 +72,8 @@ def segment_blocks(
             is not there.
         model: as of :func:`embedseg_ops.segment`.
         device: where the network runs; None: CUDA where there is one, else the CPU.
-        diameter: as of :func:`embedseg_ops.segment`, to be given for a model that has one.
+        diameter: as of :func:`embedseg_ops.segment`; None, for a model that has one: estimated as there, in an image
+            of more than 2²⁰ pixels (a volume of 2¹⁸) from objects in up to 64 windows, drawn by a seed.
         tile: see `predict_network`.
         overlap: see `predict_network`.
         precision: as of :func:`embedseg_ops.segment`; "auto" takes no client, whose workers may differ.
@@ -82,6 +85,7 @@ def segment_blocks(
         folder: keeps the run's files; None: in a .zarr, beside another file; for an array, one that is removed.
         progress: show a progress bar for each pass.
         choice: of what a file holds, as `open_image` takes it: ``{"level": 1, "channel": "DAPI"}``.
+        spacing: as of :func:`embedseg_ops.segment`.
 
     Returns:
         how many objects, seeds, pieces of seeds that were merged, and rounds of growth there were.
@@ -89,20 +93,21 @@ def segment_blocks(
     Raises:
         TypeError: an argument is no array.
         FileExistsError: `out` is a path where something is that no run in the folder made.
-        ValueError: the image's axes or channels are not the model's or its values not finite, the diameter is missing,
-            a size is wrong, or the folder holds another run.
+        ValueError: the image's axes or channels are not the model's or its values not finite, a size
+            is wrong, or the folder holds another run.
     """
-    network, settings = model if isinstance(model, tuple) else load_model(model)
     runs_on = device_of_tasks(device, model, client)
+    model = network, settings = model if isinstance(model, tuple) else load_model(model)
     precision = precision_of_tasks(precision, runs_on, client)
-    factor = enlargement_of(diameter, settings)
-    opens = open_source(image, settings, choice or {})
+    check_diameter(diameter, settings)
+    opens = open_pixels(image, settings, choice or {})
     planes = Planes(opens, settings.spatial_dims)
     check_image(opens(), planes, settings)
     shape = planes.shape[1:]
+    stretches = tuple(stretching(spacing, settings.spacing, len(shape)))
     halo = HALOS[len(shape)] if halo is None else halo
-    core = sides(block, shape) or choose_sides(shape, settings, factor, halo, memory)
-    tile, overlap = tile_sizes(len(shape), network.divisor, tile, overlap)
+    core = sides(block, shape) or choose_sides(shape, settings, None, halo, memory)  # the least that is needed
+    tiles = tile_sizes(len(shape), network.divisor, tile, overlap)
     options = complete(settings.postprocess)
     with scratch(run_folder(out, folder)) as path:
         made = isinstance(out, str | os.PathLike) and Path(out).suffix in SUFFIXES
@@ -115,50 +120,73 @@ def segment_blocks(
             check_shared(opens, "image")
         if client is not None and given is not None:
             check_shared(given, "out")
-            check_chunks(given(), core)
         threads = min(client.nthreads().values()) if client is not None else torch.get_num_threads()
         place = Folder(path)
-        run = describe(shape, core, halo, options) | {
+        run = describe(shape, halo, options) | {
             "image": str(planes.dtype), "changed": changed(image), "model": digest(network), "device": runs_on,
-            "tile": tile, "overlap": overlap, "threads": threads,
-            "precision": precision, "enlarged": Zoom.by(factor, shape).size if factor > 1 else None,
+            "tile": tiles[0], "overlap": tiles[1], "threads": threads, "precision": precision,
         }  # fmt: skip
         place.start(run, resume)  # before the labels are made: what is there without a run is somebody's
+        runner = partial(run_tasks, client=client, threads=threads, progress=progress)
+        source = partial(open_source, place, planes, model, runs_on, precision)
+        zoom = choose_zoom(place, source, settings, diameter, stretches, shape, tiles, runner)
+        core = sides(block, shape) or choose_sides(shape, settings, zoom, halo, memory)
+        if client is not None and given is not None:
+            check_chunks(given(), core)
+        place.note({"block": core, "enlarged": zoom and zoom.size})
         size = opens.pixel_size if isinstance(opens, Opened) else None
         levels = (given,) if given is not None else open_labels(out, shape, core, size)
         if (summary := finished(place)) is not None:
             return summary
-        model = network, settings
-        maps = network_maps(place, planes, model, runs_on, precision, factor, tile, overlap, client, threads, progress)
+        maps = network_maps(place, source(), model, zoom, tiles, client, threads, progress)
         job = Job(place, Grid(shape, core), halo, maps, options, levels[0], levels[1:])
         return run_passes(job, client, threads, progress)
 
 
+def open_source(
+    place: Folder, planes: Planes, model: tuple[EmbeddingModel, Settings], device: str | None, precision: Precision
+) -> Source:
+    """Return an image with the network that sees it, which is kept in the folder, as the image's percentiles are."""
+    if not place.has("model.safetensors"):
+        save_model(place.file("model.safetensors"), *model)
+    low, high = percentiles(place, planes, model[1])
+    return Source(planes, low, high, str(place.file("model.safetensors")), device, precision)
+
+
+def choose_zoom(
+    place: Folder, source: Callable[[], Source], settings: Settings, diameter: float | None,
+    stretches: tuple[float, ...], shape: tuple[int, ...], tiles: tuple[int, int], run: Callable[..., None],
+) -> Zoom | None:  # fmt: skip
+    """Return the size in which the network sees an image; None: as it is. What is estimated is noted, once in a run."""
+    if diameter is not None or settings.diameter is None:
+        return zoom_by(enlargement(diameter, settings.diameter), stretches, shape)
+    if "estimate" not in place.run():
+        grid, margin = cut(shape)
+        look = Look(place, source(), settings, grid, margin, stretches, *tiles)
+        place.note({"estimate": estimate(look, run)})
+    return zoom_by(place.run()["estimate"]["factor"], stretches, shape)
+
+
 def network_maps(
-    place: Folder, planes: Planes, model: tuple[EmbeddingModel, Settings], device: str | None, precision: Precision,
-    factor: float = 1.0, tile: int | None = None, overlap: int | None = None, client: Any = None, threads: int = 0,
-    progress: bool = False,
+    place: Folder, source: Source, model: tuple[EmbeddingModel, Settings], zoom: Zoom | None, tiles: tuple[int, int],
+    client: Any = None, threads: int = 0, progress: bool = False,
 ) -> Maps:  # fmt: skip
     """Run the network over an image, where an earlier run has not; return its outputs, which the folder keeps."""
     network, settings = model
-    if not place.has("model.safetensors"):
-        save_model(place.file("model.safetensors"), network, settings)
-    shape = planes.shape[1:]
-    zoom = Zoom.by(factor, shape) if factor > 1 else None
-    sizes = tile_sizes(len(shape), network.divisor, tile, overlap)
-    tiles = TileGrid.over(zoom.size if zoom else shape, *sizes, network.divisor)
-    maps = TileMaps(place.file("tiles", "0").parent, tiles, settings.dim)
-    low, high = percentiles(place, planes, settings)
-    tiler = Tiler(planes, low, high, str(place.file("model.safetensors")), device, precision, maps, zoom)
-    run_network(tiler, client, threads, progress)
+    grid = TileGrid.over(zoom.size if zoom else source.image.shape[1:], *tiles, network.divisor)
+    maps = TileMaps(place.file("tiles", "0").parent, grid, settings.dim)
+    run_network(Tiler(source, maps, zoom), client, threads, progress)
     return ZoomedMaps(maps, zoom.back()) if zoom else maps
 
 
 def choose_sides(
-    shape: Sequence[int], settings: Settings, factor: float, halo: int, memory: int | str
+    shape: Sequence[int], settings: Settings, zoom: Zoom | None, halo: int, memory: int | str
 ) -> tuple[int, ...]:
-    """Return the sides of the largest blocks that fit into memory, for an image that is enlarged by a factor."""
-    wide = factor ** len(shape) + 3 * factor ** (len(shape) - 1) if factor > 1 else 1  # rows of a row, at most
+    """Return the sides of the largest blocks that fit into memory, for an image that the network sees zoomed."""
+    wide = 1.0
+    if zoom:
+        factors = [max(size / side, 1.0) for size, side in zip(zoom.size, zoom.shape, strict=True)]
+        wide = math.prod(factors) + 3 * math.prod(factors[1:])  # rows of a row, at most
     return choose_core(shape, math.ceil(settings.dim * wide), halo, memory)
 
 
@@ -180,20 +208,11 @@ def precision_of_tasks(precision: Precision, device: str | None, client: Any) ->
     return choose_precision(precision, torch.device(device or "cpu"))
 
 
-def open_source(image: Any, settings: Settings, choice: Mapping[str, Any]) -> Callable[[], Any]:
+def open_pixels(image: Any, settings: Settings, choice: Mapping[str, Any]) -> Callable[[], Any]:
     """Return what opens the image in any process."""
     if isinstance(image, str | os.PathLike) and Path(image).suffix != ".npy":
         return Opened(str(image), settings.spatial_dims, settings.channels, tuple(choice.items()))
     return handle(image, "image")
-
-
-def enlargement_of(diameter: float | None, settings: Settings) -> float:
-    """Return how far the image is enlarged, 1 for not at all; raise a ValueError where that is not known."""
-    check_diameter(diameter, settings)
-    if settings.diameter is not None and diameter is None:
-        raise ValueError(f"this model wants objects of {settings.diameter} pixels: give the diameter= of the image's")
-    factor = enlargement(diameter, settings.diameter)
-    return factor if factor >= SAME else 1.0
 
 
 def check_image(array: Any, planes: Planes, settings: Settings) -> None:

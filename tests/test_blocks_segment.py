@@ -1,11 +1,6 @@
 """An image block by block: the network, the percentiles, the stores, and what a kill leaves behind."""
 
 import dataclasses
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +11,6 @@ from hypothesis import strategies as st
 
 from embedseg_ops import segment, segment_blocks
 from embedseg_ops.model.settings import Settings
-from embedseg_ops.predict.blocks import folder
 from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.blocks.maps import TileGrid, TileMaps
 from embedseg_ops.predict.blocks.percentiles import image_percentiles
@@ -111,18 +105,18 @@ def test_a_run_keeps_to_its_precision(tmp_path):
 @given(st.integers(1, 70), st.integers(1, 50), st.integers(8, 40), st.integers(0, 30), st.integers(0, 99))
 def test_tiles_are_blended_as_in_one_piece(tmp_path_factory, height, width, tile, overlap, seed):
     overlap = min(overlap, tile - 8)
-    maps = TileMaps(tmp_path_factory.mktemp("tiles"), TileGrid.over((height, width), tile, overlap, 8), 2)
+    stored = TileMaps(tmp_path_factory.mktemp("tiles"), TileGrid.over((height, width), tile, overlap, 8), 2)
     random = np.random.default_rng(seed)
     embedding, distance = torch.zeros(2, height, width), torch.zeros(height, width)
     for number, (inside, weights) in enumerate(tiles((height, width), tile, overlap, 8)):
         outputs = torch.from_numpy(random.random((3, *weights.shape), np.float32))
         embedding[(slice(None), *inside)] += outputs[:2] * weights
         distance[inside] += outputs[2] * weights
-        maps.write(number, outputs[:2], outputs[2])
+        stored.write(number, outputs[:2], outputs[2])
     top, left = random.integers(0, height), random.integers(0, width)
     window = (slice(top, random.integers(top, height) + 1), slice(left, random.integers(left, width) + 1))
-    assert torch.equal(maps.embedding(window), embedding[(slice(None), *window)])
-    assert torch.equal(maps.distance(window), distance[window])
+    assert torch.equal(stored.embedding(window), embedding[(slice(None), *window)])
+    assert torch.equal(stored.distance(window), distance[window])
 
 
 @given(
@@ -185,82 +179,6 @@ def test_ome_zarr_with_a_pyramid_of_nearest_pixels(tmp_path):
     assert group["0"].dtype == np.uint32
     assert group["0"].shards == (512, 512)
     assert (tmp_path / "labels.zarr" / ".run" / "summary.json").exists()
-
-
-def test_nothing_is_said_to_be_done_before_it_is_on_the_disk(tmp_path, monkeypatch):
-    pytest.importorskip("zarr", minversion="3.1")
-    events = []
-    fsync, replace = os.fsync, Path.replace
-    monkeypatch.setattr(
-        os, "fsync", lambda number: (events.append(os.readlink(f"/proc/self/fd/{number}")), fsync(number))
-    )
-    monkeypatch.setattr(Path, "replace", lambda path, to: (events.append((str(path), str(to))), replace(path, to)))
-    out = tmp_path / "labels.zarr"
-    segment_blocks(image_of((600, 600)), out, small_model(), block=512, progress=False)
-    renamed = [(place, event) for place, event in enumerate(events) if isinstance(event, tuple)]
-    assert all(part in events[:place] for place, (part, _) in renamed if ".run" in part)
-    done = [place for place, (_, to) in renamed if to.endswith(".done")]
-    assert len(done) == 4
-    assert f"{out}/0/c/0/0" in events[: done[0]]
-    assert f"{out}/0/c/1/1" in events[: done[3]]
-
-
-WRITERS = [(folder.Folder, "save"), (folder.Folder, "save_table"), (folder.Folder, "mark"), (TileMaps, "write")]
-
-
-class Killed(BaseException):
-    """Nothing catches it, and nothing is tidied up: what a kill does to the files."""
-
-
-def test_killed_after_every_few_files_and_started_again(tmp_path, monkeypatch):
-    left = 0
-
-    def dying(write):
-        def write_and_die(*arguments):
-            nonlocal left
-            write(*arguments)
-            left -= 1
-            if left == 0:
-                raise Killed
-
-        return write_and_die
-
-    for owner, name in WRITERS:
-        monkeypatch.setattr(owner, name, dying(getattr(owner, name)))
-    kills = 0
-    while True:
-        left = 5
-        try:
-            segment_blocks(
-                image_of((60, 50)), tmp_path / "labels.npy", small_model(), tile=40, overlap=16, block=30, halo=4,
-                progress=False,
-            )  # fmt: skip
-            break
-        except Killed:
-            kills += 1
-    assert kills > 5
-    expected = segment(image_of((60, 50)), small_model(), tile=40, overlap=16)
-    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), expected)
-
-
-CHILD = """
-import os, signal, sys
-sys.path.insert(0, sys.argv[1])
-from test_blocks_segment import image_of, small_model
-from embedseg_ops import segment_blocks
-from embedseg_ops.predict.blocks import growth
-if sys.argv[3] == "die":
-    growth.blocks_to_wake = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-segment_blocks(image_of((60, 50)), sys.argv[2], small_model(), block=30, progress=False)
-"""
-
-
-def test_sigkill_and_the_same_bits(tmp_path):
-    for what, code in (("die", -signal.SIGKILL), ("live", 0)):
-        arguments = [CHILD, str(Path(__file__).parent), str(tmp_path / "labels.npy"), what]
-        done = subprocess.run([sys.executable, "-c", *arguments], capture_output=True, text=True, env=os.environ)
-        assert done.returncode == code, done.stderr
-    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), segment(image_of((60, 50)), small_model()))
 
 
 def test_more_than_two_to_the_31_pixels_are_counted_right():

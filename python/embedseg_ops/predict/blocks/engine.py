@@ -1,9 +1,14 @@
-"""Tasks one after the other in this process, or on the workers of a dask client."""
+"""Tasks one after the other in this process, or on the workers of a dask client.
+
+A task computes, and returns what writes its outcome, if it has not written it itself. In this process a thread writes
+while the next task computes.
+"""
 
 import importlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -11,9 +16,12 @@ import torch
 
 from embedseg_ops.data.progress import steps
 
+Writing = Callable[[], None]
+Task = Callable[[Any], Writing | None]
+
 
 def run_tasks(
-    task: Callable[[Any], None], arguments: Sequence[Any], name: str, client: Any = None, threads: int = 0,
+    task: Task, arguments: Sequence[Any], name: str, client: Any = None, threads: int = 0,
     progress: bool = False,
 ) -> None:  # fmt: skip
     """Run a task for each of its arguments; what it does must be the same if it is done twice.
@@ -28,20 +36,47 @@ def run_tasks(
     """
     call = partial(with_threads, task, threads)
     if client is None:
-        for argument in steps(arguments, name, "block", progress):
-            call(argument)
+        with write_behind() as write:
+            for argument in steps(arguments, name, "block", progress):
+                write(call(argument))
         return
-    for _ in steps(on_workers(call, arguments, client), name, "block", progress, len(arguments)):
+    for _ in steps(on_workers(partial(to_the_end, call), arguments, client), name, "block", progress, len(arguments)):
         pass
 
 
-def with_threads(task: Callable[[Any], None], threads: int, argument: Any) -> None:
+@contextmanager
+def write_behind() -> Iterator[Callable[[Writing | None], None]]:
+    """Yield what lets a thread write: outcome after outcome, in their order; no more than one is held at a time.
+
+    An error while writing is raised where the next outcome is given, or at the end, and nothing is written after it.
+    """
+    last: Future[None] | None = None
+
+    def write(writing: Writing | None) -> None:
+        nonlocal last
+        if last is not None:
+            last.result()
+        last = writer.submit(writing) if writing is not None else None
+
+    with ThreadPoolExecutor(1, "embedseg-ops writing") as writer:
+        yield write
+        write(None)
+
+
+def to_the_end(task: Task, argument: Any) -> None:
+    """Call a task, and what writes its outcome."""
+    writing = task(argument)
+    if writing is not None:
+        writing()
+
+
+def with_threads(task: Task, threads: int, argument: Any) -> Writing | None:
     """Call a task with so many threads of torch."""
     before = torch.get_num_threads()
     if threads and threads != before:
         torch.set_num_threads(threads)
     try:
-        task(argument)
+        return task(argument)
     finally:
         if torch.get_num_threads() != before:
             torch.set_num_threads(before)

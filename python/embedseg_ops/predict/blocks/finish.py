@@ -1,11 +1,13 @@
 """From the labels that have grown to those of the image: trimmed, counted, numbered, written."""
 
 import json
+from functools import partial
 
 import numpy as np
 
 from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.predict.blocks.arrays import sync_box
+from embedseg_ops.predict.blocks.engine import Writing
 from embedseg_ops.predict.blocks.grid import Box
 from embedseg_ops.predict.blocks.job import Job
 
@@ -19,11 +21,11 @@ def add_sizes(job: Job, tables: list[tuple[object, ...]], key: str = "sizes") ->
     return sizes
 
 
-def count_trimmed(job: Job, block: int, after: int) -> None:
-    """Write how many pixels each object keeps in a block, after those near its boundary have gone."""
+def count_trimmed(job: Job, block: int, after: int) -> Writing:
+    """Return what writes how many pixels each object keeps in a block, after those near its boundary have gone."""
     labels, objects = trimmed(job, block, after)
     sizes = np.bincount(labels.ravel(), minlength=len(objects) + 1)[1:]
-    job.folder.save_table({"objects": objects, "sizes": sizes}, "trimmed", f"{block}.npz")
+    return partial(job.folder.save_table, {"objects": objects, "sizes": sizes}, "trimmed", f"{block}.npz")
 
 
 def trimmed(job: Job, block: int, after: int) -> tuple[np.ndarray, np.ndarray]:
@@ -49,11 +51,16 @@ def number_objects(job: Job, sizes: np.ndarray) -> int:
     return count
 
 
-def write_block(job: Job, block: int, after: int) -> None:
-    """Write a block's labels where they belong, and say so."""
+def number_block(job: Job, block: int, after: int) -> Writing:
+    """Return what writes a block's labels, with their final numbers, where they belong, and says so."""
     labels, objects = trimmed(job, block, after)
     numbers = np.concatenate([np.zeros(1, np.uint32), job.folder.load("finished", "numbers.npy")[objects]])
-    box, values = job.grid.box(block), numbers[labels]
+    return partial(write_block, job, block, numbers[labels])
+
+
+def write_block(job: Job, block: int, values: np.ndarray) -> None:
+    """Write a block's labels into every level of the pyramid; then the file that says so."""
+    box = job.grid.box(block)
     for level, opens in enumerate((job.open_out, *job.pyramid)):
         if level > 0:
             box, values = halved(box), values[..., ::2, ::2]

@@ -4,12 +4,13 @@ import numpy as np
 import torch
 
 from embedseg_ops.ops.levels import grow_levels
+from embedseg_ops.predict.blocks.engine import Writing
 from embedseg_ops.predict.blocks.grid import Box, extent, grow_box, intersect, within
 from embedseg_ops.predict.blocks.job import Job, compact, version
 
 
-def grow_block(job: Job, block: int, after: int, rounds: dict[int, int]) -> None:
-    """Let a block's core grow for as many levels as its halo is wide, and write its labels and their table.
+def grow_block(job: Job, block: int, after: int, rounds: dict[int, int]) -> Writing:
+    """Let a block's core grow for as many levels as its halo is wide; return what writes its labels and their table.
 
     A pixel's label after t levels depends on what lies at most t pixels away, so the core is exact for as many levels
     as the halo is wide. The table: ``objects``, the numbers in the image of labels 1, 2, …; ``sizes``, their pixels in
@@ -37,8 +38,13 @@ def grow_block(job: Job, block: int, after: int, rounds: dict[int, int]) -> None
     sizes = np.bincount(labels[own].ravel(), minlength=len(objects) + 1)[1:]
     places = np.concatenate([[0], np.where(sizes > 0, np.cumsum(sizes > 0), 0)]).astype(np.int32)
     table = {"objects": objects[sizes > 0], "sizes": sizes[sizes > 0], "wake": blocks_to_wake(job, core, active[own])}
-    job.folder.save(compact(places[labels[own]]), *version(block, after))
-    job.folder.save_table(table, "grown", after, f"{block}.npz")
+    labels = compact(places[labels[own]])
+
+    def write() -> None:
+        job.folder.save(labels, *version(block, after))
+        job.folder.save_table(table, "grown", after, f"{block}.npz")
+
+    return write
 
 
 def blocks_to_wake(job: Job, core: Box, active: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ from embedseg_ops.predict.blocks.grid import Box, extent, intersect, within
 from embedseg_ops.predict.tiles import Stretch, split_axis
 from embedseg_ops.predict.zoom import Zoom
 
+ROWS = 16  # or planes of a volume, that are written at a time: few enough for the processor's cache
+
 
 class Maps(Protocol):
     """An embedding ``[D, *spatial]`` and a distance map ``[*spatial]``."""
@@ -112,9 +114,14 @@ class TileMaps:
         frame = tuple(slice(stretch.start, stretch.stop) for stretch in self.grid.tile(number))
         kept = within(self.grid.kept(number), frame)
         outputs = embedding.movedim(0, -1)[kept], distance[kept]
+        count = sum(output.numel() for output in outputs)
         part = self.folder / f"{number}.part"
         with open(part, "wb") as file:
-            np.save(file, torch.cat([output.ravel() for output in outputs]).numpy())
+            np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (count,)})
+            for output in outputs:
+                values = output.numpy()
+                for first in range(0, len(values), ROWS):
+                    file.write(np.ascontiguousarray(values[first : first + ROWS]).data)
         sync(part)
         part.replace(self.file(number))
 

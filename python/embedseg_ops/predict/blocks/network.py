@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from embedseg_ops.data.images import ImageFile, open_image
 from embedseg_ops.data.samples import stretch
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model
+from embedseg_ops.predict.blocks.engine import Writing
 from embedseg_ops.predict.blocks.grid import Box
 from embedseg_ops.predict.blocks.maps import TileMaps
 from embedseg_ops.predict.network import predict_tile
@@ -130,13 +131,13 @@ class Tiler:
         box = tuple(slice(part.start, part.stop) for part in self.maps.grid.tile(number))
         return self.zoom(self.source.read(self.zoom.source(box)), box) if self.zoom else self.source.read(box)
 
-    def predict(self, number: int, image: Tensor) -> None:
-        """Write the network's output for a tile."""
-        self.maps.write(number, *predict_tile(image, self.source.network()))
+    def predict(self, number: int, image: Tensor) -> Writing:
+        """Run the network over a tile; return what writes its output."""
+        return partial(self.maps.write, number, *predict_tile(image, self.source.network()))
 
-    def __call__(self, number: int) -> None:
-        """Read a tile, and write the network's output for it."""
-        self.predict(number, self.read(number))
+    def __call__(self, number: int) -> Writing:
+        """Read a tile, and run the network over it; return what writes its output."""
+        return self.predict(number, self.read(number))
 
 
 @lru_cache(maxsize=1)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from embedseg_ops.data.writing import write_atomically
-from embedseg_ops.predict.blocks.engine import run_tasks
-from embedseg_ops.predict.blocks.finish import add_sizes, count_trimmed, number_objects, write_block
+from embedseg_ops.predict.blocks.engine import Writing, run_tasks
+from embedseg_ops.predict.blocks.finish import add_sizes, count_trimmed, number_block, number_objects
 from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.growth import grow_block, rounds_around
 from embedseg_ops.predict.blocks.job import Job
@@ -54,7 +54,7 @@ def run_passes(job: Job, client: Any = None, threads: int = 0, progress: bool = 
     rounds = grow_all(job, run)
     objects = count_objects(job, rounds, run)
     unwritten = [block for block in blocks if not job.folder.has("written", f"{block}.done")]
-    run(partial(_write, job), [(block, int(rounds[block])) for block in unwritten], "labels")
+    run(partial(_number, job), [(block, int(rounds[block])) for block in unwritten], "labels")
     summary = Summary(objects, merged["seeds"], merged["merged"], int(rounds.max(initial=0)))
     write_atomically(job.folder.file(DONE), json.dumps(vars(summary)).encode())
     job.folder.clear()
@@ -94,13 +94,13 @@ def count_objects(job: Job, rounds: np.ndarray, run: Runner) -> int:
     return number_objects(job, sizes)
 
 
-def _grow(job: Job, argument: tuple[int, int, dict[int, int]]) -> None:
-    grow_block(job, *argument)
+def _grow(job: Job, argument: tuple[int, int, dict[int, int]]) -> Writing:
+    return grow_block(job, *argument)
 
 
-def _trim(job: Job, argument: tuple[int, int]) -> None:
-    count_trimmed(job, *argument)
+def _trim(job: Job, argument: tuple[int, int]) -> Writing:
+    return count_trimmed(job, *argument)
 
 
-def _write(job: Job, argument: tuple[int, int]) -> None:
-    write_block(job, *argument)
+def _number(job: Job, argument: tuple[int, int]) -> Writing:
+    return number_block(job, *argument)

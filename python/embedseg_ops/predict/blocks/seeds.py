@@ -6,13 +6,14 @@ from torch import Tensor
 
 from embedseg_ops.ops.direction_sums import direction_sums
 from embedseg_ops.ops.smoothing import gaussian, widened
+from embedseg_ops.predict.blocks.engine import Writing
 from embedseg_ops.predict.blocks.grid import within
 from embedseg_ops.predict.blocks.job import Job, compact
 from embedseg_ops.predict.blocks.options import margin
 
 
-def find_seeds(job: Job, block: int) -> None:
-    """Write a block's seeds, numbered within it, and their table.
+def find_seeds(job: Job, block: int) -> Writing:
+    """Find a block's seeds, numbered within it, and their table; return what writes them.
 
     The table: ``sizes`` and ``first`` [K] (pixels, and the first one's place in the whole image), ``sums`` [K + 1, D]
     with the background's in row 0, ``doubtful`` [K + 1, D] or empty (the part of a seed's sums that is the
@@ -30,8 +31,13 @@ def find_seeds(job: Job, block: int) -> None:
         outside = around[own] <= job.options["background_threshold"]
     labels = seeds[0].numpy()
     table = {"first": first_pixels(labels, job, block), **faces(labels), **sum_seeds(job, block, seeds, outside)}
-    job.folder.save_table(table, "seeds", f"{block}.npz")
-    job.folder.save(compact(labels), "seeds", f"{block}.npy")
+    seeds_of_block = compact(labels)
+
+    def write() -> None:
+        job.folder.save_table(table, "seeds", f"{block}.npz")
+        job.folder.save(seeds_of_block, "seeds", f"{block}.npy")
+
+    return write
 
 
 def may_hold_seeds(distance: Tensor, threshold: float) -> bool:

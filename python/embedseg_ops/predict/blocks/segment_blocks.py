@@ -19,7 +19,7 @@ from embedseg_ops.model.registry import ModelName
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.predict.blocks.arrays import check_chunks, check_shared, handle, run_folder
 from embedseg_ops.predict.blocks.diameter import Look, cut, estimate
-from embedseg_ops.predict.blocks.engine import read_ahead, run_tasks
+from embedseg_ops.predict.blocks.engine import Writing, read_ahead, run_tasks
 from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.blocks.job import Job
@@ -257,7 +257,7 @@ def run_network(tiler: Tiler, client: Any, threads: int, progress: bool) -> None
     run_tasks(partial(_predict_next, tiler, coming), missing, "network", None, threads, progress)
 
 
-def _predict_next(tiler: Tiler, coming: Any, number: int) -> None:
+def _predict_next(tiler: Tiler, coming: Any, number: int) -> Writing:
     following, image = next(coming)
     assert following == number
-    tiler.predict(number, image)
+    return tiler.predict(number, image)

@@ -12,9 +12,12 @@ from embedseg_ops.command.config import configuration
 from embedseg_ops.command.options import add_options, make
 from embedseg_ops.command.outputs import check_outputs, is_ours
 from embedseg_ops.command.reading import add_choice, choice_of
+from embedseg_ops.data.known import Known
+from embedseg_ops.data.processes import Group
 from embedseg_ops.data.sample_files import SampleFile, open_folder
 from embedseg_ops.data.scale import common_spacing
 from embedseg_ops.data.writing import write_atomically
+from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.registry import MODEL_HELP, find_model, is_name
 from embedseg_ops.model.settings import ARCHITECTURE, Settings
@@ -22,7 +25,8 @@ from embedseg_ops.train.options import Options
 from embedseg_ops.train.trainer import Trainer
 
 HELP = "train a model on images and label maps"
-FILES = ("run.toml", "checkpoint.pt", "losses.csv", "best.safetensors", "last.safetensors")
+KNOWN = "samples.cache"
+FILES = ("run.toml", KNOWN, "checkpoint.pt", "losses.csv", "best.safetensors", "last.safetensors")
 FOUND_OUT = ("channels", "calibration", "training", "scores")  # settings that no option gives
 
 
@@ -58,17 +62,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run ``embedseg-ops train``."""
-    first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, one speaks
     given = dict(vars(options))
     init = find_model(options.init) if options.init else None
-    if first:
+    if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, one refuses
         check(options.out, init, options.overwrite)
     if init:
         begun = dataclasses.asdict(load_model(init)[1])
         begun["foreground"] |= options.foreground
         given |= {field: begun[field] for field in ("channels", *ARCHITECTURE)}
+    group = Group.join(choose_device(options.device))
+    try:
+        return run_in(group, options, given, init)
+    finally:
+        group.leave()
+
+
+def run_in(group: Group, options: argparse.Namespace, given: dict[str, Any], init: Path | None) -> int:
+    """Run ``embedseg-ops train`` in one of the processes of a group, with the options that are `given`."""
+    first = group.rank == 0  # of the processes, one speaks
     choice = {**choice_of(options), "spatial_dims": given["spatial_dims"], "percentiles": given["percentiles"]}
-    samples, validation = load_training_data(options.data, given["channels"], options.hold_out, first, **choice)
+    with Known(options.out / KNOWN, group) as known:
+        samples, validation = load_training_data(
+            options.data, given["channels"], options.hold_out, progress=first, known=known, **choice
+        )
     given["spacing"] = given["spacing"] or spacing_of(samples)
     settings = make(Settings, {**given, "channels": len(samples[0].ends[0])})
     chosen = make(Options, given)
@@ -77,10 +93,7 @@ def run(options: argparse.Namespace) -> int:
         write_atomically(options.out / "run.toml", used(options, settings, chosen))
         counts = f"{len(samples)} images, validating on {len(validation)}"
         print(f"training on {counts}, on device {trainer.device}", file=sys.stderr)
-    try:
-        trainer.run()
-    finally:
-        trainer.group.leave()
+    trainer.run()
     if first:
         print(f"models in {options.out}: best.safetensors, last.safetensors", file=sys.stderr)
     return 0
@@ -95,7 +108,7 @@ def check(out: Path, init: Path | None, overwrite: bool) -> None:
     """Refuse a folder whose files are no run's, and a run that would replace the model that it starts from."""
     files = [out / name for name in FILES]
     ours = [file for file in files if file.name != "run.toml"] if (out / "checkpoint.pt").exists() else []
-    check_outputs(files, [init] if init else [], out, [*ours, *filter(is_ours, files[:1])], overwrite)
+    check_outputs(files, [init] if init else [], out, [*ours, *filter(is_ours, files[:2])], overwrite)
 
 
 def used(options: argparse.Namespace, settings: Settings, chosen: Options) -> bytes:
@@ -113,11 +126,11 @@ def used(options: argparse.Namespace, settings: Settings, chosen: Options) -> by
 
 
 def load_training_data(
-    folder: Path, channels: int | None, hold_out: int, progress: bool, **choice: Any
+    folder: Path, channels: int | None, hold_out: int, **choice: Any
 ) -> tuple[list[SampleFile], list[SampleFile]]:
     """Return the samples to train on and those to validate on: ``val/``, or every `hold_out`-th of ``train/``."""
-    samples = open_folder(folder / "train", channels=channels, progress=progress, **choice)
+    samples = open_folder(folder / "train", channels=channels, **choice)
     if (folder / "val").is_dir():
-        return samples, open_folder(folder / "val", channels=len(samples[0].ends[0]), progress=progress, **choice)
+        return samples, open_folder(folder / "val", channels=len(samples[0].ends[0]), **choice)
     held = samples[::hold_out] if hold_out and len(samples) > 1 else []
     return [sample for number, sample in enumerate(samples) if not (held and number % hold_out == 0)], held

@@ -78,7 +78,7 @@ def sources_by_name(folder: Path) -> list[Source]:
     if not images:
         raise DataError(f"{folder / 'images'}: no image in it ({', '.join(sorted(SUFFIXES))})")
     if label_folder is None:
-        if not any(is_labels(path, images) for path in find_files(folder / "images", others=True)):
+        if not labels_among(find_files(folder / "images", others=True)):
             raise DataError(f"{folder}: has images/, but neither labels/ nor masks/")
         return flat_sources(folder / "images")
     return [Source(image, (path,)) for image, path in pair(images, find_files(label_folder, others=True)).items()]
@@ -87,17 +87,18 @@ def sources_by_name(folder: Path) -> list[Source]:
 def flat_sources(folder: Path) -> list[Source]:
     """Return the images of a folder that has their labels beside them."""
     files = find_files(folder, others=True)
-    labels = [path for path in files if is_labels(path, files)]
+    labels = labels_among(files)
     images = [path for path in files if path not in labels and path.suffix.lower() in SUFFIXES]
     if not labels or not images:
         raise DataError(f"{folder}: {EXPECTED}")
-    return [Source(image, (path,)) for image, path in pair(images, labels).items()]
+    return [Source(image, (path,)) for image, path in pair(images, list(labels)).items()]
 
 
-def is_labels(path: Path, files: list[Path]) -> bool:
-    """Return whether a file in a folder holds the labels of another."""
-    others = {stem(other) for other in files if other.suffix.lower() in SUFFIXES and other != path}
-    return label_stem(path) in others and (stem(path).endswith(ENDINGS) or path.suffix.lower() in OTHER_LABELS)
+def labels_among(files: list[Path]) -> dict[Path, None]:
+    """Return those of the files of a folder, in their order, that hold the labels of another."""
+    stems = {stem(path) for path in files if path.suffix.lower() in SUFFIXES}
+    labelling = [path for path in files if stem(path).endswith(ENDINGS) or path.suffix.lower() in OTHER_LABELS]
+    return dict.fromkeys(path for path in labelling if label_stem(path) in stems)
 
 
 def kaggle_source(folder: Path) -> Source:

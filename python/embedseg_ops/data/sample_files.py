@@ -1,6 +1,8 @@
 """Samples that stay in their files: what is known of them is small, and crops read windows."""
 
+import warnings
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from embedseg_ops.data.errors import DataError, reading
+from embedseg_ops.data.errors import DataError, DataWarning
 from embedseg_ops.data.folders import Source, find_sources
 from embedseg_ops.data.images import open_image
+from embedseg_ops.data.known import Facts, Known, stamp
 from embedseg_ops.data.labels import (
     check_size,
     checked_labels,
@@ -23,8 +26,17 @@ from embedseg_ops.data.labels import (
     renumbered,
     whole_numbers,
 )  # fmt: skip
-from embedseg_ops.data.progress import steps
-from embedseg_ops.data.samples import Opened, Percentiles, Sample, digest_of, ends, gathered, read_finite, stretch
+from embedseg_ops.data.samples import (
+    Opened,
+    Percentiles,
+    Sample,
+    digest_of,
+    ends,
+    gathered,
+    noting,
+    read_finite,
+    stretch,
+)
 from embedseg_ops.data.scale import diameter_of
 from embedseg_ops.data.stored import Pixels
 from embedseg_ops.data.views import View
@@ -137,49 +149,67 @@ class Numbered:
 
 def open_folder(
     folder: str | Path, percentiles: Percentiles = (1.0, 99.8), spatial_dims: int = 2,
-    channels: int | None = None, progress: bool = False, **choice: Any,
+    channels: int | None = None, progress: bool = False, known: Known | None = None, **choice: Any,
 ) -> list[SampleFile]:  # fmt: skip
     """Look at every sample of a folder once, and leave it in its files.
 
-    Arguments, warnings and errors are those of `embedseg_ops.data.samples.load_folder`.
+    Arguments, warnings and errors are those of `embedseg_ops.data.samples.load_folder`, and `known`: what is known of
+    the samples from earlier, so that they need not be looked at again; None: nothing.
     """
-    samples: list[SampleFile] = []
+    sources = find_sources(folder)
+    stamps = [stamps_of(source) for source in sources]
+    known = known or Known()
+
+    def opened(part: slice, channels: int | None, shown: bool) -> list[SampleFile]:
+        way = {**choice, "channels": channels}
+        found_out = partial(survey, percentiles=percentiles, spatial_dims=spatial_dims, choice=way)
+        facts = known.facts(sources[part], (percentiles, spatial_dims, sorted(way.items())), found_out,
+                            f"reading {folder}", shown)  # fmt: skip
+        return [SampleFile(source, way, stamps=found, **without_notes(one))
+                for source, found, one in zip(sources[part], stamps[part], facts, strict=True)]  # fmt: skip
+
     with gathered(folder):
-        for source in steps(find_sources(folder), f"reading {folder}", "image", progress):
-            samples.append(survey(source, percentiles, spatial_dims, {**choice, "channels": channels}))
-            channels = len(samples[0].ends[0])
-    return samples
+        samples = opened(slice(1), channels, False)
+        return samples + opened(slice(1, None), len(samples[0].ends[0]), progress and len(sources) > 1)
 
 
-def survey(source: Source, percentiles: Percentiles, spatial_dims: int, choice: dict[str, Any]) -> SampleFile:
-    """Read a sample once, check it, and return what training has to know of it."""
-    stamps = stamps_of(source)
-    image, pixel_size = read_finite(source, spatial_dims, **choice)
-    shape, ids, packed = image.shape[1:], None, None
-    if is_label_map(source):
-        stored = checked_labels(source.labels[0], spatial_dims)
-        check_size(source.labels[0], stored, source, shape)
-        labels = renumbered(stored)
-        ids = ids_of(stored, labels)
-    else:
-        labels = read_source_labels(source, shape)
-        packed = bytes(imagecodecs.zstd_encode(labels.tobytes()))
+def survey(source: Source, percentiles: Percentiles, spatial_dims: int, choice: dict[str, Any]) -> Facts:
+    """Read a sample once, check it, and return what training has to know of it, and notes for the user."""
+    with noting() as notes:
+        image, pixel_size = read_finite(source, spatial_dims, **choice)
+        shape, ids, packed = image.shape[1:], None, None
+        if is_label_map(source):
+            stored = checked_labels(source.labels[0], spatial_dims)
+            check_size(source.labels[0], stored, source, shape)
+            labels = renumbered(stored)
+            ids = ids_of(stored, labels)
+        else:
+            labels = read_source_labels(source, shape)
+            packed = bytes(imagecodecs.zstd_encode(labels.tobytes()))
     bounds = ends(image, percentiles)
     sizes = torch.from_numpy(np.bincount(labels.ravel() + 1)[2:])
-    digest = digest_of(Normalized(image, *bounds), torch.from_numpy(labels))
-    return SampleFile(source, choice, shape, bounds, diameter_of(sizes[sizes > 0], spatial_dims), digest, ids, packed,
-                      stamps, pixel_size)  # fmt: skip
+    return {
+        "shape": shape,
+        "ends": bounds,
+        "diameter": diameter_of(sizes[sizes > 0], spatial_dims),
+        "digest": digest_of(Normalized(image, *bounds), torch.from_numpy(labels)),
+        "ids": ids,
+        "packed": packed,
+        "pixel_size": pixel_size,
+        "notes": notes,
+    }
+
+
+def without_notes(facts: Facts) -> Facts:
+    """Tell the notes of a `survey`, and return the rest."""
+    for note in facts.pop("notes"):
+        warnings.warn(note, DataWarning, stacklevel=2)
+    return facts
 
 
 def stamps_of(source: Source) -> tuple[tuple[int, int], ...]:
     """Return size and time of an image's file and of its first labels'; of a folder of Zarr neither says much."""
-
-    stamps = []
-    for path in (source.image, *source.labels[:1]):
-        with reading(path):
-            found = path.stat()
-        stamps.append((found.st_size, found.st_mtime_ns))
-    return tuple(stamps)
+    return tuple(stamp(path) for path in (source.image, *source.labels[:1]))
 
 
 def held(pixels: Pixels) -> int:

@@ -174,13 +174,22 @@ def load_folder(
 @contextmanager
 def gathered(folder: str | Path) -> Iterator[None]:
     """Say once, with the first file's words, what is suspicious about the files of a folder."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", DataWarning)
+    with noting() as found:
         yield
-    found = [str(one.message) for one in caught if issubclass(one.category, DataWarning)]
-    for one in caught:
-        if not issubclass(one.category, DataWarning):
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     if found:
         more = f" (and {len(found) - 1} more such files in {folder})" if len(found) > 1 else ""
         warnings.warn(found[0] + more, DataWarning, stacklevel=4)
+
+
+@contextmanager
+def noting() -> Iterator[list[str]]:
+    """Fill a list with the words of every `DataWarning`, at the end, instead of telling the caller."""
+    found: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        yield found
+    for one in caught:
+        if issubclass(one.category, DataWarning):
+            found.append(str(one.message))
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)

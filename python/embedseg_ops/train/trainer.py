@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from embedseg_ops.data.crops import CropDataset, crop_shape
+from embedseg_ops.data.processes import Group
 from embedseg_ops.data.sample_files import AnySample
 from embedseg_ops.data.writing import remove_leftovers
 from embedseg_ops.evaluate.metrics import average_precision
@@ -30,7 +31,6 @@ from embedseg_ops.train.lock import locked
 from embedseg_ops.train.log import RunLog
 from embedseg_ops.train.losses import TrainingLoss, training_loss
 from embedseg_ops.train.options import Options, check_postprocess
-from embedseg_ops.train.processes import Group
 from embedseg_ops.train.targets import make_targets
 
 

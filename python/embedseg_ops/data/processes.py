@@ -2,9 +2,12 @@
 
 import os
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,15 @@ class Group:
     def share(self, first: int, steps: int, batch: int) -> list[list[int]]:
         """Return the numbers of the crops that this process computes in each of the steps from `first` to `steps`."""
         return [list(range(step * batch + self.rank, (step + 1) * batch, self.size)) for step in range(first, steps)]
+
+    def gather(self, own: list[Item]) -> list[Item]:
+        """Return, in every process, what all have of a list: each has every `size`-th item, from the `rank`-th on."""
+        if self.size == 1:
+            return own
+        shares: list[list[Item]] = [[]] * self.size
+        distributed.all_gather_object(shares, own)
+        longest = max(map(len, shares))
+        return [share[number] for number in range(longest) for share in shares if number < len(share)]
 
     def mean(self, values: Tensor) -> Tensor:
         """Return the mean of the processes' values."""

@@ -4,6 +4,7 @@
 import csv
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,6 +61,24 @@ def test_names_of_images(scans, tmp_path):
     Image.new("L", (4, 4)).save(scans / "a.png")
     with pytest.raises(DataError, match=r"a\.tif: its labels would overwrite those of .*a\.png"):
         names(scans)
+
+
+def test_labels_beside_images_and_earlier_outputs_are_no_images(predict, scans, tmp_path):
+    for name in ("a_masks.tif", "plate[1]/b_label.tif", "lone_mask.tif", "set/images/d.tif", "set/masks/d.tif"):
+        write_image(scans / name)
+    (scans / "plate[1]" / "b_seg.npy").write_bytes(b"of Cellpose")
+    first, second, demo = (scans / name for name in ("first", "set/second", "demo"))
+    assert predict(scans, "--out", first)[1][-1] == "embedseg-ops: 5 of 5 images done"
+    demo.mkdir()
+    write_image(demo / "labels.tif")
+    (demo / "record.json").write_bytes(next((first / "records").glob("*.json")).read_bytes())
+    status, said = predict(scans, "--out", second)
+    assert (status, said[-1]) == (0, "embedseg-ops: 5 of 5 images done")
+    assert not {"first", "demo"} & {path.name for path in second.iterdir()}
+    for name in ("first", "demo", "set/masks", "a_masks.tif", "plate[1]/b_label.tif"):
+        assert any(f"{scans / name}: left out" in line for line in said)
+    for name in (scans / "a_masks.tif", first / "overlays" / "a.png"):  # by its own name
+        assert find_images([str(name)], tmp_path / "out") == [(name, Path(name.stem))]
 
 
 def test_a_zarr_is_one_image_whatever_its_name(predict, scans, tmp_path):

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from embedseg_ops.command.outputs import is_ours
+from embedseg_ops.command.speech import say
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.formats import SUFFIXES, ZARRS
+from embedseg_ops.data.names import LABEL_FOLDERS, labels_among
 from embedseg_ops.data.ome_zarr import is_zarr
 
 
@@ -26,7 +29,8 @@ class Found(NamedTuple):
 def find_images(names: Sequence[str], out: Path, recursive: bool = True) -> list[Found]:
     """Return the images that names of files and folders, and patterns, stand for, in order.
 
-    A name that exists is taken as it is, brackets and all. In folders, hidden files and the folder `out` are left out.
+    A name that exists is taken as it is, brackets and all. In folders, hidden files and the folder `out` are left out,
+    and, which is said, files and folders of labels beside their images, and folders that this program wrote.
 
     Raises:
         DataError: a name stands for nothing, or two images would have outputs of the same name.
@@ -56,11 +60,41 @@ def images_of(path: Path, out: Path, recursive: bool) -> Iterator[Found]:
         here = Path(folder)
         seen = [name for name in sorted(inner) if not name.startswith(".")]
         folders = [name for name in seen if is_folder_of_images(here / name)]
-        inner[:] = [name for name in folders if recursive and not is_same(here / name, out)]
-        for name in sorted([*files, *(set(seen) - set(folders))]):
-            one = here / name
-            if not name.startswith(".") and (one.suffix.lower() in SUFFIXES or one.is_dir()):
-                yield Found(one, without_ending(one.relative_to(path)))
+        inner[:] = [one.name for one in to_look_into([here / name for name in folders], out)] if recursive else []
+        named = [here / name for name in sorted([*files, *(set(seen) - set(folders))]) if not name.startswith(".")]
+        images = [one for one in named if one.suffix.lower() in SUFFIXES or one.is_dir()]
+        for one in without_labels(images):
+            yield Found(one, without_ending(one.relative_to(path)))
+
+
+def without_labels(files: Sequence[Path]) -> list[Path]:
+    """Return the files of one folder but those that hold labels of another; say how many these are."""
+    labels = labels_among(files)
+    if labels:
+        say(f"{min(labels)}: left out as labels of an image beside it, one of {len(labels)} such files there")
+    return [path for path in files if path not in labels]
+
+
+def to_look_into(folders: Sequence[Path], out: Path) -> list[Path]:
+    """Return the folders of one folder but the outputs, of this run and of others, and those of labels."""
+    has_images = any(folder.name == "images" for folder in folders)
+    kept = []
+    for folder in folders:
+        if is_same(folder, out):
+            continue
+        if has_output(folder):
+            say(f"{folder}: left out, as this program wrote it")
+        elif has_images and folder.name in LABEL_FOLDERS:
+            say(f"{folder}: left out, as labels beside images/")
+        else:
+            kept.append(folder)
+    return kept
+
+
+def has_output(folder: Path) -> bool:
+    """Return whether this program has written to a folder, of which its records tell."""
+    record = next((folder / "records").rglob("*.json"), folder / "record.json")
+    return is_ours(record)
 
 
 def is_folder_of_images(path: Path) -> bool:

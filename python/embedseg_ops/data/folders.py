@@ -5,10 +5,9 @@ from pathlib import Path
 
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.formats import SUFFIXES
-from embedseg_ops.data.names import ENDINGS, OTHER_LABELS, find_arrays, find_files, label_stem, pair, stem
+from embedseg_ops.data.names import LABEL_FOLDERS, find_arrays, find_files, labels_among, pair
 from embedseg_ops.data.outlines import coco
 
-LABEL_FOLDERS = ("labels", "masks", "label", "mask")
 BBBC006_IMAGES = "BBBC006_v1_images_z_16"
 EXPECTED = (
     "expected images/ beside labels/ or masks/, labels beside images (NAME.png and NAME_masks.png, NAME_seg.npy, …), "
@@ -92,13 +91,6 @@ def flat_sources(folder: Path) -> list[Source]:
     if not labels or not images:
         raise DataError(f"{folder}: {EXPECTED}")
     return [Source(image, (path,)) for image, path in pair(images, list(labels)).items()]
-
-
-def labels_among(files: list[Path]) -> dict[Path, None]:
-    """Return those of the files of a folder, in their order, that hold the labels of another."""
-    stems = {stem(path) for path in files if path.suffix.lower() in SUFFIXES}
-    labelling = [path for path in files if stem(path).endswith(ENDINGS) or path.suffix.lower() in OTHER_LABELS]
-    return dict.fromkeys(path for path in labelling if label_stem(path) in stems)
 
 
 def kaggle_source(folder: Path) -> Source:

@@ -8,6 +8,7 @@ from embedseg_ops.data.formats import SUFFIXES
 from embedseg_ops.data.ome_zarr import is_zarr
 
 OTHER_LABELS = {".npy", ".zip", ".roi"}  # Cellpose's, and ImageJ's ROIs
+LABEL_FOLDERS = ("labels", "masks", "label", "mask")  # beside images/
 ENDINGS = ("_cp_masks", "_labels", "_label", "_masks", "_mask", "_seg", "_rois", "_RoiSet")
 
 
@@ -40,6 +41,13 @@ def label_stem(path: Path) -> str:
     """Return the name of the image that a label file belongs to, without its extension."""
     ending = next((ending for ending in ENDINGS if stem(path).endswith(ending)), "")
     return stem(path).removesuffix(ending)
+
+
+def labels_among(files: Sequence[Path]) -> dict[Path, None]:
+    """Return those files of one folder, in their order, that hold the labels of an image in it, by their names."""
+    images = {stem(path) for path in files if path.suffix.lower() in SUFFIXES}
+    labelling = [path for path in files if stem(path).endswith(ENDINGS) or path.suffix.lower() in OTHER_LABELS]
+    return dict.fromkeys(path for path in labelling if label_stem(path) in images)
 
 
 def by_stem(paths: Sequence[Path]) -> dict[str, Path]:

@@ -18,7 +18,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a writer that needs a path one beside `path`; what it wrote there takes the place of `path` at the end.
 
     Another process, or this one after a crash, sees all of the new file or what was there before. A link at `path` is
-    replaced, not followed. After an error nothing stays. The writer may make a folder in place of a file.
+    replaced, not followed. After an error nothing stays, and an OSError names `path`. The writer may make a folder in
+    place of a file.
 
     Args:
         path: where the file goes; its folder exists.
@@ -37,6 +38,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         if part.is_dir():
             remove(path)  # a folder with files in it cannot be replaced in one step
         os.replace(part, path)
+    except OSError as error:  # of a full disk, which names no file, or the one that nobody knows
+        if error.filename is None or str(error.filename).startswith(str(part)):
+            error.filename = str(path)
+        raise
     finally:
         remove(part)
 

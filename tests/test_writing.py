@@ -1,0 +1,45 @@
+"""Writing files: what goes wrong names the file that was wanted, and nothing stays."""
+
+import errno
+
+import numpy as np
+import pytest
+
+from embedseg_ops import export
+from embedseg_ops.data.writing import write_atomically
+
+
+@pytest.fixture
+def small_files():
+    """No file may be larger than 1000 bytes, as on a disk that is full."""
+    resource = pytest.importorskip("resource")  # Windows has none
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+NOISE = np.random.default_rng(0).integers(0, 1 << 30, (64, 64), np.int32)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda path: write_atomically(path, bytes(5000)), lambda path: export.write_labels(path, NOISE),
+     lambda path: export.write_overlay(path, NOISE[None], NOISE % 3)],
+    ids=["bytes", "labels", "overlay"],
+)  # fmt: skip
+@pytest.mark.parametrize("there", [True, False])
+def test_a_full_disk_names_the_file_and_leaves_what_was_there(tmp_path, small_files, write, there):
+    path = tmp_path / "file.tif"
+    if there:
+        path.write_bytes(b"before")
+    with pytest.raises(OSError, match=r"file\.tif") as caught:
+        write(path)
+    assert caught.value.errno == errno.EFBIG
+    assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"before"] * there
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        write_atomically(tmp_path / "nothing" / "file", b"")
+    assert caught.value.filename == str(tmp_path / "nothing" / "file")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from samples import cells
 
-from embedseg_ops.export import geojson, object_table, write_objects, write_table
+from embedseg_ops.export import geojson, object_table, write_objects, write_rois, write_table
 
 
 def read_csv(path):
@@ -39,6 +39,31 @@ def test_every_object_once_and_as_in_the_whole(tmp_path, shape, block):
     assert set(found) == {"type", "features"}
     key = lambda feature: (int(feature["properties"]["name"]), str(feature["geometry"].get("plane")))  # noqa: E731
     assert sorted(found["features"], key=key) == sorted(geojson(labels)["features"], key=key)
+
+
+@pytest.mark.parametrize("shape", [(70, 90), (20, 26, 30)])
+def test_rois_and_scores(tmp_path, shape):
+    roifile = pytest.importorskip("roifile")
+    labels, scores = drawn(shape), np.random.default_rng(1).random(84)
+    write_objects(labels, table=tmp_path / "a.csv", rois=tmp_path / "a.zip", block=16, scores=scores)
+    assert all(float(row["score"]) == scores[int(row["id"]) - 1] for row in read_csv(tmp_path / "a.csv"))
+    write_rois(tmp_path / "b.zip", labels)
+    found, expected = (
+        {roi.name: (roi.position, *roi.coordinates().astype(int).ravel()) for roi in roifile.roiread(tmp_path / name)}
+        for name in ("a.zip", "b.zip")
+    )
+    assert found == expected
+
+
+def test_rois_end_where_their_format_does(tmp_path):
+    pytest.importorskip("roifile")
+    labels = np.zeros((1, 40_000), np.uint8)
+    labels[0, 32_760:32_767] = 1
+    write_rois(tmp_path / "a.zip", labels)
+    labels[0, 32_767] = 1
+    with pytest.raises(ValueError, match="object 1 reaches beyond 32767 pixels"):
+        write_rois(tmp_path / "b.zip", labels)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
 def test_no_object(tmp_path):

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from embedseg_ops.command import values
 from embedseg_ops.command.finding import Found
 from embedseg_ops.command.reading import choice_of
@@ -18,15 +20,22 @@ from embedseg_ops.data.images import open_image
 from embedseg_ops.export.blocks import write_objects
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
-from embedseg_ops.predict.blocks.arrays import Stored
+from embedseg_ops.predict.blocks.arrays import Stored, run_folder
+from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.network import Opened, Planes, image_file
+from embedseg_ops.predict.blocks.passes import finished
+from embedseg_ops.predict.blocks.scores import SCORES
 from embedseg_ops.predict.blocks.segment_blocks import open_pixels, segment_blocks
 from embedseg_ops.predict.blocks.sizes import read_bytes
 from embedseg_ops.predict.blocks.stores import SUFFIXES
 from embedseg_ops.predict.memory import memory_free, memory_needed
 
 Model = tuple[EmbeddingModel, Settings]
-OBJECTS = {"table": ".csv", "geojson": ".geojson"}  # what is written of objects, and where beside the labels
+OBJECTS = {
+    "table": ".csv",
+    "geojson": ".geojson",
+    "rois": ".zip",
+}  # what is written of objects, and where beside the labels
 SMALL = 2**30  # bytes; what needs less is segmented in one piece, or fails as it would in blocks
 
 
@@ -95,25 +104,33 @@ def segment_beside(
 def segment_slide(path: Path, out: Path, model: Model, options: argparse.Namespace, outputs: dict[str, Path]) -> int:
     """Segment an image in blocks, and write what is wanted of its objects; return how many there are."""
     choice = choice_of(options) if path.suffix != ".npy" else {}
+    run = Folder(run_folder(out, None) or out)
+    scored = "table" in outputs and bool(model[1].calibration)
+    if scored and finished(run) and not run.has(SCORES):
+        say(f"{out}: the table has no scores, for they were not wanted when the labels were made")
+        scored = False
+    image = open_pixels(path, model[1], choice)
     with cluster(options) as client:
         summary = segment_blocks(
             path, out, model, diameter=options.diameter, tile=options.tile, overlap=options.overlap,
-            precision=options.precision, memory=options.memory, client=client,
-            choice=choice,
+            precision=options.precision, memory=options.memory, client=client, choice=choice, scores=scored,
+            spacing=image.pixel_size if isinstance(image, Opened) else None,
         )  # fmt: skip
     wanted = {kind: outputs[kind] for kind in OBJECTS if kind in outputs}
     if wanted:
-        write_wanted(open_pixels(path, model[1], choice), out, model[1], wanted)
+        write_wanted(image, out, model[1], wanted, run.load(SCORES) if scored else None)
     return summary.objects
 
 
-def write_wanted(image: Any, out: Path, settings: Settings, outputs: dict[str, Path]) -> None:
+def write_wanted(
+    image: Any, out: Path, settings: Settings, outputs: dict[str, Path], scores: np.ndarray | None
+) -> None:
     """Write the objects' table and outlines."""
     dims, pixels = settings.spatial_dims, Planes(image, settings.spatial_dims)
     file = image_file(image) if isinstance(image, Opened) else None
     write_objects(
         Stored(str(out / "0" if out.suffix == ".zarr" else out), "r")(), pixels,
-        table=outputs.get("table"), outlines=outputs.get("geojson"),
+        table=outputs.get("table"), outlines=outputs.get("geojson"), rois=outputs.get("rois"), scores=scores,
         pixel_size=file.size_of("ZYX"[-dims:]) if file else None,
         channels=channel_columns(file, pixels.shape[0]) if file else None, progress=True,
     )  # fmt: skip

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import find_objects
 from tqdm import tqdm
 
 from embedseg_ops.data.writing import atomic_path
 from embedseg_ops.export.geojson import geojson
+from embedseg_ops.export.rois import RoiZip
 from embedseg_ops.export.table import object_table
 from embedseg_ops.predict.blocks.grid import Box, Grid
 
@@ -23,12 +25,13 @@ def write_objects(
     labels: Any, image: Any = None, *, table: str | os.PathLike[str] | None = None,
     outlines: str | os.PathLike[str] | None = None, pixel_size: Sequence[float] | None = None,
     channels: Sequence[str] | None = None, block: int | None = None, progress: bool = False,
+    scores: ArrayLike | None = None, rois: str | os.PathLike[str] | None = None,
 ) -> None:  # fmt: skip
     """Measure and outline the objects of labels that need not fit into memory.
 
-    The rows are those of :func:`embedseg_ops.export.object_table` and the outlines those of
-    :func:`embedseg_ops.export.geojson`, in the order of the blocks in which the objects' boxes begin. Memory is that of
-    a block with the boxes of its objects, and 16 bytes an object and axis.
+    The rows are those of :func:`embedseg_ops.export.object_table`, the outlines those of
+    :func:`embedseg_ops.export.geojson` and :func:`embedseg_ops.export.write_rois`, in the order of the blocks in which
+    the objects' boxes begin. Memory is that of a block with the boxes of its objects, and 16 bytes an object and axis.
 
     Args:
         labels: integer ``[H, W]`` or ``[D, H, W]``; anything with a shape and slices, such as a Zarr array.
@@ -39,9 +42,12 @@ def write_objects(
         channels: names of the channels; None: 0, 1, …
         block: side of a block, in pixels; None: 2048 in 2D, 256 in 3D.
         progress: show a progress bar for each of the two passes.
+        scores: of the objects, a column of the table; see `embedseg_ops.export.object_table`.
+        rois: the ZIP of ImageJ's ROIs; None: none.
     """
     grid = Grid(tuple(labels.shape), (block or BLOCKS[len(labels.shape)],) * len(labels.shape))
     with contextlib.ExitStack() as opened:
+        drawn = opened.enter_context(RoiZip(opened.enter_context(atomic_path(rois)))) if rois is not None else None
         files = [opened.enter_context(writing(path)) if path is not None else None for path in (table, outlines)]
         rows = Rows(files[0]) if files[0] else None
         features = Features(files[1]) if files[1] else None
@@ -49,9 +55,11 @@ def write_objects(
             origin = [part.start for part in box]
             if rows:
                 pixels = None if image is None else np.asarray(image[(slice(None), *box)])
-                rows.add(object_table(own, pixels, pixel_size, channels=channels, origin=origin))
+                rows.add(object_table(own, pixels, pixel_size, channels=channels, origin=origin, scores=scores))
             if features:
                 features.add(geojson(own, origin)["features"])
+            if drawn:
+                drawn.add(own, origin)
         if features:
             features.end()
 

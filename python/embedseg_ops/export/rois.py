@@ -1,6 +1,9 @@
 """Outlines as a ZIP of ImageJ ROIs, which Fiji's ROI manager opens."""
 
+import importlib.util
 import os
+import zipfile
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +16,7 @@ from embedseg_ops.export.outlines import Polygon, outlines
 if TYPE_CHECKING:
     from roifile import ImagejRoi
 
+LARGEST = 2**15 - 1  # coordinates are 16-bit integers
 MOVE, LINE, CLOSE = 0, 1, 4  # the commands of a path in ImageJ's composite ROIs
 
 
@@ -29,21 +33,48 @@ def write_rois(path: str | os.PathLike[str], labels: ArrayLike) -> None:
     Raises:
         ModuleNotFoundError: roifile is missing: ``pip install "embedseg-ops[export]"``.
         TypeError: `labels` are not integers.
-        ValueError: they have other axes.
+        ValueError: they have other axes, or an object lies beyond 32,767 pixels along one.
     """
-    try:
-        import roifile
-    except ImportError as error:
-        raise ModuleNotFoundError('ImageJ ROIs need roifile: pip install "embedseg-ops[export]"') from error
-    array = label_array(labels)
-    planes = [(None, array)] if array.ndim == 2 else list(enumerate(array, 1))
-    rois = [
-        make_roi(polygons, str(number) if plane is None else f"{number}-z{plane}", plane)
-        for plane, flat in planes
-        for number, polygons in outlines(flat).items()
-    ]
-    with atomic_path(path) as part:
-        roifile.roiwrite(part, rois, mode="w")
+    with atomic_path(path) as part, RoiZip(part) as rois:
+        rois.add(labels)
+
+
+class RoiZip:
+    """A ZIP of ROIs that grows.
+
+    Args:
+        path: the file to make.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        if importlib.util.find_spec("roifile") is None:
+            raise ModuleNotFoundError('ImageJ ROIs need roifile: pip install "embedseg-ops[export]"')
+        self.file = zipfile.ZipFile(path, "w")
+
+    def add(self, labels: ArrayLike, origin: Sequence[int] | None = None) -> None:
+        """Add the outlines of labels, which begin at `origin` in a larger image, in pixels along each axis.
+
+        Raises:
+            ValueError: outlines reach further than ImageJ can say.
+        """
+        array = label_array(labels)
+        *first, top, left = origin or [0] * array.ndim
+        planes = [(None, array)] if array.ndim == 2 else list(enumerate(array, first[0] + 1))
+        for plane, flat in planes:
+            for number, polygons in outlines(flat).items():
+                name = str(number) if plane is None else f"{number}-z{plane}"
+                roi = make_roi([[np.add(ring, (left, top)) for ring in polygon] for polygon in polygons], name, plane)
+                if max(roi.right, roi.bottom) > LARGEST:
+                    raise ValueError(f"object {name} reaches beyond {LARGEST} pixels, where ImageJ's ROIs end")
+                self.file.writestr(f"{name}.roi", roi.tobytes())
+
+    def __enter__(self) -> "RoiZip":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.file.close()
 
 
 def make_roi(polygons: list[Polygon], name: str, plane: int | None) -> "ImagejRoi":

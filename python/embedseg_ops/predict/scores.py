@@ -43,23 +43,41 @@ def object_features(labels: Array, embedding: Array, distance: Array) -> Feature
         raise ValueError(f"labels must be {list(depth.shape[1:])}, as distance, got shape {list(batch.shape[1:])}")
     objects = max(0, int(batch.amax())) + 1 if batch.numel() else 1
     means, counts, lengths = torch.ops.embedseg_ops.mean_embedding(vectors.detach(), batch, objects)
-    sizes = counts[0].double()
-    kept, values = batch[batch >= 0], widened(depth.detach())[batch >= 0].double().nan_to_num()
+    kept, values = batch[batch >= 0].long(), widened(depth.detach())[batch >= 0].double().nan_to_num()
     empty = torch.zeros(objects, dtype=torch.float64, device=batch.device)
+    depths, peaks = empty.index_add(0, kept, values), empty.scatter_reduce(0, kept, values, "amax")
+    spacing = [1.0] * (batch.ndim - 1)
+    pairs = torch.ops.embedseg_ops.neighbor_pairs(batch, NEAR, True, spacing)[:, 1:]
+    return features_of(counts[0], depths, peaks, lengths[0], means[0], pairs)
+
+
+def features_of(
+    counts: Tensor, depths: Tensor, peaks: Tensor, lengths: Tensor, means: Tensor, pairs: Tensor
+) -> Features:
+    """Return the features of labels 1, 2, … from what is known of labels 0, 1, 2, …
+
+    Args:
+        counts: int64 ``[K]``, pixels of each label; NaN is the answer for none.
+        depths: float64 ``[K]``, sums of distances.
+        peaks: float64 ``[K]``, largest distances.
+        lengths: ``[K]``, of the sums of directions.
+        means: ``[K, D]``, the sums' directions.
+        pairs: int64 ``[P, 2]``, a label and one of its neighbours.
+    """
+    sizes = counts.double()
     found = {
-        "depth": empty.index_add(0, kept, values) / sizes,
-        "peak": torch.where(sizes > 0, empty.scatter_reduce(0, kept.long(), values, "amax"), math.nan),
-        "agreement": lengths[0].double() / sizes,
-        "margin": torch.where(sizes > 0, margins(batch, means[0].double()), math.nan),
+        "depth": depths / sizes,
+        "peak": torch.where(sizes > 0, peaks, math.nan),
+        "agreement": lengths.double() / sizes,
+        "margin": torch.where(sizes > 0, margins(means.double(), pairs), math.nan),
         "log_size": torch.where(sizes > 0, sizes.log(), math.nan),
     }
     return {name: values[1:].numpy(force=True) for name, values in found.items()}
 
 
-def margins(labels: Tensor, means: Tensor) -> Tensor:
+def margins(means: Tensor, pairs: Tensor) -> Tensor:
     """Return the cosine distance of each label's mean ``[K, D]`` to the closest of its neighbours', ``[K]``."""
-    lengths = [1.0] * (labels.ndim - 1)
-    _, one, other = torch.ops.embedseg_ops.neighbor_pairs(labels, NEAR, True, lengths).unbind(1)
+    one, other = pairs.unbind(1)
     apart = 1 - (means[one] * means[other]).sum(1)
     none = torch.ones(len(means), dtype=means.dtype, device=means.device)
     return none.scatter_reduce(0, one, apart, "amin", include_self=False)

@@ -1,7 +1,7 @@
 """The passes over the blocks of an image, one after the other; each begins where the last run stopped."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.growth import grow_block, rounds_around
 from embedseg_ops.predict.blocks.job import Job
 from embedseg_ops.predict.blocks.merge import merge_seeds
+from embedseg_ops.predict.blocks.scores import SCORES, measure_block, write_scores
 from embedseg_ops.predict.blocks.seeds import find_seeds
 
 
@@ -39,13 +40,27 @@ Runner = Callable[..., None]
 DONE = "summary.json"
 
 
-def finished(folder: Folder) -> Summary | None:
-    """Return what a run found that is over; None for one that is not."""
-    return Summary(**json.loads(folder.file(DONE).read_text())) if folder.has(DONE) else None
+def finished(folder: Folder, scores: bool = False) -> Summary | None:
+    """Return what a run found that is over; None for one that is not.
+
+    Raises:
+        ValueError: scores are wanted, and it made none.
+    """
+    if not folder.has(DONE):
+        return None
+    if scores and not folder.has(SCORES):
+        raise ValueError(f"{folder.path} holds a run that is over, and made no scores: remove it to start anew")
+    return Summary(**json.loads(folder.file(DONE).read_text()))
 
 
-def run_passes(job: Job, client: Any = None, threads: int = 0, progress: bool = False) -> Summary:
-    """Find, merge and grow the seeds of an image, write the labels, and leave of the folder what says so."""
+def run_passes(
+    job: Job, client: Any = None, threads: int = 0, progress: bool = False,
+    calibration: Mapping[str, float] | None = None,
+) -> Summary:  # fmt: skip
+    """Find, merge and grow the seeds of an image, write the labels, and leave of the folder what says so.
+
+    With a model's calibration, it leaves the objects' scores as well.
+    """
     run = partial(run_tasks, client=client, threads=threads, progress=progress)
     blocks = range(len(job.grid))
     seedless = [block for block in blocks if not job.folder.has("seeds", f"{block}.npy")]
@@ -55,6 +70,9 @@ def run_passes(job: Job, client: Any = None, threads: int = 0, progress: bool = 
     objects = count_objects(job, rounds, run)
     unwritten = [block for block in blocks if not job.folder.has("written", f"{block}.done")]
     run(partial(_number, job), [(block, int(rounds[block])) for block in unwritten], "labels")
+    if calibration:
+        run(partial(measure_block, job), [b for b in blocks if not job.folder.has("scores", f"{b}.npz")], "scores")
+        write_scores(job, objects, calibration)
     summary = Summary(objects, merged["seeds"], merged["merged"], int(rounds.max(initial=0)))
     write_atomically(job.folder.file(DONE), json.dumps(vars(summary)).encode())
     job.folder.clear()

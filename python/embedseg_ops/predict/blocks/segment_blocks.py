@@ -34,6 +34,7 @@ from embedseg_ops.predict.blocks.stores import SUFFIXES, check_own, open_labels
 from embedseg_ops.predict.network import tile_sizes
 from embedseg_ops.predict.prepare import Precision, choose_precision
 from embedseg_ops.predict.scale import check_diameter, stretching, zoom_by
+from embedseg_ops.predict.scores import calibration_of
 from embedseg_ops.predict.zoom import Zoom
 
 
@@ -56,6 +57,7 @@ def segment_blocks(
     progress: bool = True,
     choice: Mapping[str, Any] | None = None,
     spacing: Sequence[float] | None = None,
+    scores: bool = False,
 ) -> Summary:
     """Segment an image of any size: exactly what :func:`embedseg_ops.segment` gives for the whole image.
 
@@ -86,6 +88,8 @@ def segment_blocks(
         progress: show a progress bar for each pass.
         choice: of what a file holds, as `open_image` takes it: ``{"level": 1, "channel": "DAPI"}``.
         spacing: as of :func:`embedseg_ops.segment`.
+        scores: leave the objects' scores in the run's folder: ``scores.npy``, float64 ``[objects]``, those of
+            :func:`embedseg_ops.segment_with_scores`.
 
     Returns:
         how many objects, seeds, pieces of seeds that were merged, and rounds of growth there were.
@@ -94,12 +98,13 @@ def segment_blocks(
         TypeError: an argument is no array.
         FileExistsError: `out` is a path where something is that no run in the folder made.
         ValueError: the image's axes or channels are not the model's or its values not finite, a size
-            is wrong, or the folder holds another run.
+            is wrong, or the folder holds another run; scores of a model without calibration, or without a folder.
     """
     runs_on = device_of_tasks(device, model, client)
     model = network, settings = model if isinstance(model, tuple) else load_model(model)
     precision = precision_of_tasks(precision, runs_on, client)
     check_diameter(diameter, settings)
+    calibration = calibration_of(settings) if scores else None
     opens = open_pixels(image, settings, choice or {})
     planes = Planes(opens, settings.spatial_dims)
     check_image(opens(), planes, settings)
@@ -109,7 +114,10 @@ def segment_blocks(
     core = sides(block, shape) or choose_sides(shape, settings, None, halo, memory)  # the least that is needed
     tiles = tile_sizes(len(shape), network.divisor, tile, overlap)
     options = complete(settings.postprocess)
-    with scratch(run_folder(out, folder)) as path:
+    keeps = run_folder(out, folder)
+    if scores and keeps is None:
+        raise ValueError("scores are kept in the run's folder: give folder=")
+    with scratch(keeps) as path:
         made = isinstance(out, str | os.PathLike) and Path(out).suffix in SUFFIXES
         if made:
             check_own(Path(out), path)
@@ -136,11 +144,11 @@ def segment_blocks(
         place.note({"block": core, "enlarged": zoom and zoom.size})
         size = opens.pixel_size if isinstance(opens, Opened) else None
         levels = (given,) if given is not None else open_labels(out, shape, core, size)
-        if (summary := finished(place)) is not None:
+        if (summary := finished(place, scores)) is not None:
             return summary
         maps = network_maps(place, source(), model, zoom, tiles, client, threads, progress)
         job = Job(place, Grid(shape, core), halo, maps, options, levels[0], levels[1:])
-        return run_passes(job, client, threads, progress)
+        return run_passes(job, client, threads, progress, calibration)
 
 
 def open_source(

@@ -120,9 +120,29 @@ def test_growth_goes_on_through_many_blocks():
     np.testing.assert_array_equal(in_blocks(embedding, distance, 7, 3), expected)
 
 
+def test_a_later_round_reads_only_what_may_change(tmp_path):
+    embedding, distance = winding(41)
+    read = []
+
+    class Watched(np.ndarray):
+        def __getitem__(self, window):
+            part = np.asarray(self)[window]
+            read.append(part[0].size)
+            return part
+
+    out = np.zeros(distance.shape, np.uint32)
+    postprocess_blocks(embedding.view(Watched), distance, out, block=41, halo=3, progress=False, folder=tmp_path)
+    np.testing.assert_array_equal(out, whole(*map(torch.from_numpy, (embedding, distance))))
+    sums, first, *later = read
+    assert sums in (1, 41**2)
+    assert first == 41**2
+    assert len(later) > 100
+    assert max(later) <= 13**2  # a pixel that joined, and twice the halo around it
+
+
 def test_without_another_round_growth_would_stop_short(monkeypatch):
     """The test above is worth something only if it shows what is missing."""
-    monkeypatch.setattr(growth, "blocks_to_wake", lambda *_: np.zeros(0, np.int64))
+    monkeypatch.setattr(growth, "parts_to_wake", lambda *_: np.zeros((0, 5), np.int64))
     embedding, distance = winding(21)
     expected = whole(*map(torch.from_numpy, (embedding, distance)))
     assert (in_blocks(embedding, distance, 7, 3) != expected).any()

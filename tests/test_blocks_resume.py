@@ -87,7 +87,7 @@ from test_blocks_segment import image_of, small_model
 from embedseg_ops import segment_blocks
 from embedseg_ops.predict.blocks import growth
 if sys.argv[3] == "die":
-    growth.blocks_to_wake = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    growth.parts_to_wake = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 segment_blocks(image_of((60, 50)), sys.argv[2], small_model(), block=30, progress=False)
 """
 

@@ -5,6 +5,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 Box = tuple[slice, ...]
 
 
@@ -72,6 +74,20 @@ def intersect(one: Box, other: Box) -> Box:
     """Return what two boxes share; empty where they share nothing."""
     shared = [slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True)]
     return tuple(slice(part.start, max(part.start, part.stop)) for part in shared)
+
+
+def hull(one: Box, other: Box) -> Box:
+    """Return the smallest box that holds two."""
+    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+
+
+def box_of(mask: np.ndarray, frame: Box) -> Box:
+    """Return the smallest box that holds the pixels of a mask over `frame`, at least one, that are true."""
+    places = np.nonzero(mask)
+    return tuple(
+        slice(part.start + int(place.min()), part.start + int(place.max()) + 1)
+        for place, part in zip(places, frame, strict=True)
+    )
 
 
 def within(box: Box, frame: Box) -> Box:

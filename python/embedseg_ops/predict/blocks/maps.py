@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -71,7 +72,8 @@ class TileGrid:
 
     def tile(self, number: int) -> tuple[Stretch, ...]:
         """Return one tile's stretches."""
-        return next(itertools.islice(itertools.product(*self.axes), number, None))
+        places = np.unravel_index(number, [len(axis) for axis in self.axes])
+        return tuple(axis[place] for axis, place in zip(self.axes, places, strict=True))
 
     def kept(self, number: int) -> Box:
         """Return the part of the image where a tile counts: its weights are above 0."""
@@ -130,7 +132,16 @@ class TileMaps:
         return self.folder / f"{number}.npy"
 
     def _blend(self, window: Box, kind: int) -> np.ndarray:
+        """Return the embedding of a window, or its distance map, channels last; as many threads as torch's read it."""
         result = np.empty((*extent(window), 1 if kind else self.dim), np.float32)
+        first, threads = window[0], torch.get_num_threads()
+        edges = np.linspace(first.start, first.stop, threads + 1).astype(int).tolist()
+        bands = [(slice(*edge), *window[1:]) for edge in itertools.pairwise(edges)]
+        with ThreadPoolExecutor(threads) as readers:
+            list(readers.map(lambda band: self._fill(result[within(band, window)], band, kind), bands))
+        return result
+
+    def _fill(self, result: np.ndarray, window: Box, kind: int) -> None:
         spans = [_spans(axis, part) for axis, part in zip(self.grid.axes, window, strict=True)]
         counts = [len(axis) for axis in self.grid.axes]
         for cells in itertools.product(*spans):
@@ -145,7 +156,6 @@ class TileMaps:
                     np.multiply(values, self._weights(places, box), out=target)
                 else:
                     target += values * self._weights(places, box)
-        return result
 
     def _read(self, number: int, box: Box, kind: int) -> np.ndarray:
         stored: np.ndarray = np.load(self.file(number), mmap_mode="r")

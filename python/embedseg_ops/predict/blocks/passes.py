@@ -1,7 +1,7 @@
 """The passes over the blocks of an image, one after the other; each begins where the last run stopped."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,8 @@ from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.predict.blocks.engine import Writing, run_tasks
 from embedseg_ops.predict.blocks.finish import add_sizes, count_trimmed, number_block, number_objects
 from embedseg_ops.predict.blocks.folder import Folder
-from embedseg_ops.predict.blocks.growth import grow_block, rounds_around
+from embedseg_ops.predict.blocks.grid import Box
+from embedseg_ops.predict.blocks.growth import grow_block, join_parts, rounds_around
 from embedseg_ops.predict.blocks.job import Job
 from embedseg_ops.predict.blocks.merge import merge_seeds
 from embedseg_ops.predict.blocks.scores import SCORES, measure_block, write_scores
@@ -82,19 +83,19 @@ def run_passes(
 def grow_all(job: Job, run: Runner) -> np.ndarray:
     """Grow round after round until no pixel joins; return the round that each block last grew in."""
     rounds = np.zeros(len(job.grid), np.int64)
-    awake: Sequence[int] = range(len(job.grid))
+    awake = {block: job.grid.box(block) for block in range(len(job.grid))}
     after = 0
-    while len(awake):
+    while awake:
         after += 1
         tasks = [
-            (block, after, rounds_around(job, block, rounds))
-            for block in awake
+            (block, after, rounds_around(job, block, rounds), part)
+            for block, part in awake.items()
             if not job.folder.has("grown", after, f"{block}.npz")
         ]
         run(partial(_grow, job), tasks, f"growth {after}")
         rounds[list(awake)] = after
         woken = [job.folder.load_table("grown", after, f"{block}.npz")["wake"] for block in awake]
-        awake = np.unique(np.concatenate(woken)).tolist()
+        awake = join_parts(np.concatenate(woken))
     return rounds
 
 
@@ -112,7 +113,7 @@ def count_objects(job: Job, rounds: np.ndarray, run: Runner) -> int:
     return number_objects(job, sizes)
 
 
-def _grow(job: Job, argument: tuple[int, int, dict[int, int]]) -> Writing:
+def _grow(job: Job, argument: tuple[int, int, dict[int, int], Box]) -> Writing:
     return grow_block(job, *argument)
 
 

@@ -58,14 +58,14 @@ def test_tiles_in_3d():
 
 
 def test_tiles_that_do_not_get_ahead_are_refused():
-    with pytest.raises(ValueError, match="overlap must be from 0 to tile - 8 = 56, got 60"):
+    with pytest.raises(ValueError, match="tile must be 68 or more, for tiles that overlap by 60 pixels, got 64"):
         predict_network(torch.zeros(1, 9, 9), network(), tile=64, overlap=60)
 
 
 def test_a_missing_device_is_an_error():
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
-    with pytest.raises(ValueError, match="finds no CUDA device"):
+    with pytest.raises(ValueError, match="finds no device cuda here"):
         choose_device("cuda")
     assert choose_device() == torch.device("cpu")
 
@@ -81,6 +81,36 @@ def test_segment_answers_in_kind(tmp_path, make):
     assert str(labels.dtype).endswith("int32")
     with pytest.raises(ValueError, match=r"image must be \[1, H, W\] for this model, got shape \[2, 30, 43\]"):
         embedseg_ops.segment(make(np.zeros((2, 30, 43))), path)
+
+
+IMAGE = np.zeros((16, 20))
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "error", "said"),
+    [
+        ("scan.tif", {}, TypeError, r"got a file's name: embedseg_ops\.data\.images\.read_image reads scan\.tif"),
+        (None, {}, TypeError, "image must hold real numbers, got NoneType of dtype object"),
+        (IMAGE.astype(complex), {}, TypeError, "image must hold real numbers, got ndarray of dtype complex128"),
+        (IMAGE[:0], {}, ValueError, r"image must have a pixel, got shape \[0, 20\]"),
+        (np.zeros((9, 9, 3)), {}, ValueError, r"got shape \[9, 9, 3\]: make its colours grey, image\[\.\.\., :3\]"),
+        (IMAGE, {"device": "gpu"}, ValueError, "device must be cpu, cuda, cuda:N or mps, got 'gpu'"),
+        (IMAGE, {"device": "cuda:99"}, ValueError, "finds no device cuda:99 here"),
+        (IMAGE, {"tile": 0}, ValueError, "tile must be at least 1, got 0"),
+        (IMAGE, {"tile": 512.0}, TypeError, "tile must be an integer, got float"),
+        (IMAGE, {"tile": 64}, ValueError, "tile must be 152 or more, for tiles that overlap by 144 pixels, got 64"),
+        (IMAGE, {"overlap": -1}, ValueError, "overlap must be 0 or more, got -1"),
+        (IMAGE, {"spacing": (0, 1)}, ValueError, "spacing must be above 0, got 0"),
+        (IMAGE, {"spacing": (1,)}, ValueError, "one length for each of the 2 spatial axes"),
+        (IMAGE, {"diameter": "ten", "model": Settings(diameter=9.0)}, TypeError, "diameter must be a number, got str"),
+        (IMAGE, {"diameter": -1, "model": Settings(diameter=9.0)}, ValueError, "diameter must be above 0, got -1"),
+        (np.zeros((9, 9, 3)), {"model": Settings(channels=3)}, ValueError, r"front, numpy\.moveaxis\(image, -1, 0\)"),
+    ],
+)  # fmt: skip
+def test_what_segment_does_not_take_is_said(image, options, error, said):
+    settings = options.pop("model", Settings())
+    with pytest.raises(error, match=said):
+        embedseg_ops.segment(image, (network(), settings) if "device" not in options else None, **options)
 
 
 SEGMENTER = Settings(

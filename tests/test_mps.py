@@ -54,7 +54,7 @@ def test_the_operators_run_on_the_cpu(monkeypatch):
 
 def test_a_device_that_is_not_there_is_an_error(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(ValueError, match=r"device mps was asked for, but .* finds no GPU of Apple's"):
+    with pytest.raises(ValueError, match="finds no device mps here"):
         choose_device("mps")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert choose_device("mps") == MPS

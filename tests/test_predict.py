@@ -104,11 +104,12 @@ def test_options_of_the_postprocessing_reach_it(predict, scans, tmp_path, monkey
         return np.zeros(image.shape[1:], np.int32)
 
     monkeypatch.setattr(command, "segment", note)
-    given = "--threshold 0.25 --min-size 7 --background-threshold none --max-objects 9 --tile 64 --precision auto"
-    assert predict(scans / "a.tif", "--out", tmp_path / "out", *given.split())[0] == 0
+    given = "--threshold 0.25 --min-size 7 --background-threshold none --max-objects 9"
+    of_network = "--tile 64 --nan zero --precision auto"
+    assert predict(scans / "a.tif", "--out", tmp_path / "out", *given.split(), *of_network.split())[0] == 0
     own = load_model(model)[1].postprocess
     expected = {"seed_threshold": 0.25, "min_object_size": 7, "background_threshold": None, "max_objects": 9}
-    network = {"diameter": None, "tile": 64, "overlap": None, "precision": "auto", "spacing": None}
+    network = {"diameter": None, "nan": "zero", "tile": 64, "overlap": None, "precision": "auto", "spacing": None}
     assert seen == [({**own, **expected}, {**network, "progress": True})]
 
 
@@ -156,6 +157,18 @@ def test_planes_and_time_points_one_by_one(predict, tmp_path, monkeypatch):
     assert predict(tmp_path / "stack.tif", "--out", out, "--z", "2", "--time", "1", *kinds)[0] == 0
     np.testing.assert_array_equal(tifffile.imread(out / "stack.tif"), labels[1, 2])
     assert predict(tmp_path / "stack.tif", "--out", out, "--z", "all", "--time", "0", "--write", "geojson")[0] == 0
+
+
+def test_values_that_are_not_finite_are_zero_on_demand(predict, tmp_path):
+    pixels = np.where(np.eye(24, 20), np.nan, 100 * np.ones((24, 1))).astype(np.float32)
+    tifffile.imwrite(tmp_path / "nan.tif", pixels)
+    status, said = predict(tmp_path / "nan.tif", "--out", tmp_path / "out")
+    assert status == 1
+    assert "nan.tif: image holds 20 values that are not finite" in said[-1]
+    assert "--nan zero" in said[-1]
+    assert predict(tmp_path / "nan.tif", "--out", tmp_path / "out", "--nan", "zero")[0] == 0
+    refused = predict(tmp_path / "nan.tif", "--out", tmp_path / "labels.npy", "--nan", "zero")
+    assert (refused[0], "is for images in one piece" in refused[1][-1]) == (2, True)
 
 
 def test_volumes_keep_their_planes(tmp_path, volume_model, capsys):

@@ -128,8 +128,8 @@ def test_without_a_diameter_of_its_own_a_model_sees_the_image_as_it_is():
 
 
 @pytest.mark.parametrize(("settings", "diameter", "message"), [
-    (Settings(), 10, "has none of its own"), (SETTINGS, 0, "must be positive, got 0"),
-    (SETTINGS, math.nan, "must be positive, got nan"),
+    (Settings(), 10, "has none of its own"), (SETTINGS, 0, "must be above 0, got 0"),
+    (SETTINGS, math.nan, "must be finite, got nan"),
 ])  # fmt: skip
 def test_wrong_diameters_are_refused(settings, diameter, message):
     with pytest.raises(ValueError, match=message):

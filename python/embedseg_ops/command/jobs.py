@@ -16,7 +16,7 @@ from embedseg_ops.data.errors import DataError
 from embedseg_ops.model.registry import find_model
 from embedseg_ops.ops.options import PostprocessOptions
 
-OUTPUTS_DEPEND_ON = (*CHOICE, "diameter", "tile", "overlap", "precision", "gamma", "ids")
+OUTPUTS_DEPEND_ON = (*CHOICE, "diameter", "nan", "tile", "overlap", "precision", "gamma", "ids")
 
 
 class Job(NamedTuple):

@@ -18,7 +18,6 @@ from embedseg_ops.command.options import add_parameters, argument_help, given_pa
 from embedseg_ops.command.reading import add_choice, choice_of
 from embedseg_ops.command.speech import one_line, say
 from embedseg_ops.command.writers import WRITERS, Result
-from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.images import read
 from embedseg_ops.data.writing import remove_leftovers
 from embedseg_ops.evaluate.figures import DIM
@@ -30,12 +29,13 @@ from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.options import PostprocessOptions
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.memory import memory_free, memory_needed
+from embedseg_ops.predict.prediction import NotFinite
 from embedseg_ops.predict.prepare import Precision
 from embedseg_ops.predict.segment import segment, segment_with_scores
 
 HELP = "segment images with a model"
 ALIASES = {"seed_threshold": "--threshold", "min_object_size": "--min-size"}
-PRECISION = argument_help(segment)["precision"]
+SEGMENT = argument_help(segment)
 Model = tuple[EmbeddingModel, Settings]
 
 
@@ -70,11 +70,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--diameter", type=values.number(above=True),
         help="of the objects, in pixels, for a model that has one; estimated if not given",
     )  # fmt: skip
+    network.add_argument(
+        "--nan", choices=get_args(NotFinite), default="error", help=f"{SEGMENT['nan']} (default: %(default)s)"
+    )
     network.add_argument("--tile", type=values.whole(1), help="largest side of a tile, in pixels")
     network.add_argument("--overlap", type=values.whole(0), help="of neighbouring tiles, in pixels")
     network.add_argument(
         "--precision", choices=get_args(Precision), default="float32",
-        help=f"{PRECISION} (default: %(default)s)",
+        help=f"{SEGMENT['precision']} (default: %(default)s)",
     )  # fmt: skip
     slides.add_arguments(parser.add_argument_group("images of any size"))
     group = parser.add_argument_group("postprocessing")
@@ -142,12 +145,10 @@ def segment_file(path: Path, model: Model, options: argparse.Namespace, progress
     for note in image.notes:
         say(f"{path}: {note}")
     pixels = np.asarray(image.pixels)
-    if not np.isfinite(pixels).all():
-        raise DataError(f"{path}: {np.count_nonzero(~np.isfinite(pixels))} of its values are not finite")
     planes = pixels.shape[: image.axes.index("C")]
     check_memory(path, memory_needed(pixels.shape[len(planes) :], settings, options.tile, options.diameter))
     labels = np.zeros(planes + pixels.shape[len(planes) + 1 :], np.int32)
-    how: dict[str, Any] = {name: getattr(options, name) for name in ("diameter", "tile", "overlap", "precision")}
+    how: dict[str, Any] = {name: getattr(options, name) for name in ("diameter", "nan", "tile", "overlap", "precision")}
     how["spacing"] = image.size_of("ZYX"[-settings.spatial_dims :])
     scores: dict[tuple[int, ...], np.ndarray] = {}
     scored = settings.calibration and {"table", "parquet"} & set(options.write)

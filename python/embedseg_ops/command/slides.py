@@ -103,6 +103,8 @@ def segment_beside(
 
 def segment_slide(path: Path, out: Path, model: Model, options: argparse.Namespace, outputs: dict[str, Path]) -> int:
     """Segment an image in blocks, and write what is wanted of its objects; return how many there are."""
+    if options.nan != "error":
+        raise DataError(f"{path}: --nan {options.nan} is for images in one piece; this one is segmented in blocks")
     choice = choice_of(options) if path.suffix != ".npy" else {}
     run = Folder(run_folder(out, None) or out)
     scored = "table" in outputs and bool(model[1].calibration)

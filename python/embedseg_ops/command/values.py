@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any
 
+from embedseg_ops.model.devices import DEVICES, choose_device
+
 
 def whole(least: int, also: Collection[int] = ()) -> Callable[[str], int]:
     """Return a reader of whole numbers from `least`, and of those in `also`."""
@@ -50,14 +52,12 @@ def one_of(*known: int) -> Callable[[str], int]:
 
 def device(text: str) -> str:
     """Read the name of a device that this torch can use."""
-    import torch
-
-    kind = re.fullmatch(r"(cpu|cuda|mps)(:\d+)?", text)
-    if not kind:
-        raise argparse.ArgumentTypeError(f"expected cpu, cuda, cuda:N or mps, got {text!r}")
-    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind[1]]
-    if int((kind[2] or ":0")[1:]) >= there:
-        raise argparse.ArgumentTypeError(f"torch {torch.__version__} finds no device {text} here")
+    if not re.fullmatch(r"(cpu|cuda|mps)(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"expected {DEVICES}, got {text!r}")
+    try:
+        choose_device(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return text
 
 

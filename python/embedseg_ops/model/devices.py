@@ -1,22 +1,28 @@
 """The device that a network runs on."""
 
+import math
+
 import torch
+
+DEVICES = "cpu, cuda, cuda:N or mps"
 
 
 def choose_device(device: str | torch.device | None = None) -> torch.device:
     """Return `device`, or without one CUDA where torch can use it and the CPU where it cannot.
 
     Raises:
-        ValueError: a CUDA device or Apple's GPU (``mps``) is asked for and there is none; nothing falls back in
-            silence.
+        ValueError: torch finds no such CUDA device, or no GPU of Apple's (``mps``), or knows no device of this name;
+            nothing falls back in silence.
     """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {device} was asked for, but torch {torch.__version__} finds no CUDA device")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError(f"device {device} was asked for, but torch {torch.__version__} finds no GPU of Apple's")
+    try:
+        device = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device must be {DEVICES}, got {device!r}") from None
+    counted = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if (device.index or 0) >= counted.get(device.type, math.inf):
+        raise ValueError(f"torch {torch.__version__} finds no device {device} here")
     return device
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from embedseg_ops.data.progress import steps
+from embedseg_ops.ops.numbers import check_size
 from embedseg_ops.predict.prepare import Network
 from embedseg_ops.predict.tiles import tiles
 
@@ -58,10 +59,13 @@ def predict_network(
 
 def tile_sizes(spatial_dims: int, divisor: int, tile: int | None, overlap: int | None) -> tuple[int, int]:
     """Return the largest side of a tile and the tiles' overlap, in pixels; raise a ValueError if they do not fit."""
-    tile = tile or TILES[spatial_dims]
-    overlap = OVERLAPS[spatial_dims] if overlap is None else overlap
-    if not 0 <= overlap <= tile - divisor:
-        raise ValueError(f"overlap must be from 0 to tile - {divisor} = {tile - divisor}, got {overlap}")
+    tile = TILES[spatial_dims] if tile is None else check_size(tile, "tile")
+    overlap = OVERLAPS[spatial_dims] if overlap is None else check_size(overlap, "overlap", 0)
+    if overlap > tile - divisor:
+        raise ValueError(
+            f"tile must be {overlap + divisor} or more, for tiles that overlap by {overlap} pixels, got {tile}; "
+            "a smaller overlap allows smaller tiles"
+        )
     return tile, overlap
 
 

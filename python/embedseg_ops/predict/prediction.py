@@ -85,6 +85,6 @@ def without_nan(planes: np.ndarray, nan: NotFinite) -> np.ndarray:
         place = [int(index) for index in np.unravel_index(np.argmin(finite), finite.shape)]
         raise ValueError(
             f"image holds {wrong} values that are not finite (NaN or infinite), the first at {place}, channel first: "
-            'give nan="zero" to take them as 0'
+            'give nan="zero" (--nan zero) to take them as 0'
         )
     return np.where(finite, planes, planes.dtype.type(0)) if wrong else planes

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from embedseg_ops.data.scale import diameter_of, enlargement, object_sizes
 from embedseg_ops.model.settings import Settings
-from embedseg_ops.ops.numbers import check_spacing
+from embedseg_ops.ops.numbers import check_positive, check_spacing
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.network import predict_network
 from embedseg_ops.predict.prepare import Network
@@ -99,13 +99,13 @@ def check_diameter(diameter: float | None, settings: Settings) -> None:
     """Raise a ValueError for a diameter that is not positive, or that a model has no use for."""
     if diameter is not None and settings.diameter is None:
         raise ValueError("diameter is given, but this model has none of its own: it sees every image as it is")
-    if diameter is not None and not diameter > 0:
-        raise ValueError(f"diameter must be positive, got {diameter}")
+    if diameter is not None:
+        check_positive(diameter, "diameter")
 
 
 def stretching(spacing: Sequence[float] | None, wanted: Sequence[float] | None, dims: int) -> list[float]:
     """Return the factors along each axis that give an image the wanted spacing; the last axis stays as it is."""
+    lengths = check_spacing(spacing, dims)
     if spacing is None or wanted is None:
         return [1.0] * dims
-    lengths = check_spacing(spacing, dims)
     return [(length / lengths[-1]) / (own / wanted[-1]) for length, own in zip(lengths, wanted, strict=True)]

@@ -12,9 +12,9 @@ from embedseg_ops.model.files import load_model
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.registry import ModelName
 from embedseg_ops.model.settings import Settings
-from embedseg_ops.ops.arguments import check_pixels
 from embedseg_ops.ops.images import Array, answer_like
 from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.predict.checks import as_planes
 from embedseg_ops.predict.prediction import NotFinite, Prediction, predict_image
 from embedseg_ops.predict.prepare import Precision
 from embedseg_ops.predict.scores import calibration_of
@@ -57,6 +57,7 @@ def segment(
 
     Raises:
         OSError: there is no such model.
+        TypeError: the image is no array of real numbers.
         ValueError: the image's axes or channels are not the model's, or a CUDA device is asked for and there is none,
             `diameter` is not positive, or the model has none; there is no such precision; `spacing` has not a length
             above 0 for each axis; the image has 2³¹ pixels or more, or values that are not finite.
@@ -95,21 +96,7 @@ def segment_with_scores(
 def _predict(image: Array, model: Any, device: str | torch.device | None = None, **options: Any) -> Prediction:
     """Check that an image is what the model takes, and run the network over it."""
     network, settings = model if isinstance(model, tuple) else load_model(model, choose_device(device))
-    array = as_numpy(image)
-    planes = array[None] if array.ndim == settings.spatial_dims else array
-    if planes.ndim != settings.spatial_dims + 1 or len(planes) != settings.channels:
-        axes = ["H", "W"] if settings.spatial_dims == 2 else ["D", "H", "W"]
-        expected = f"[{settings.channels}, {', '.join(axes)}]"
-        raise ValueError(f"image must be {expected} for this model, got shape {list(array.shape)}")
-    check_pixels(planes.shape[1:], "image")
-    return predict_image(planes, (network, settings), **options)
-
-
-def as_numpy(image: np.ndarray | Tensor) -> np.ndarray:
-    """Return an image as a NumPy array; bfloat16, which NumPy has not, as float32."""
-    if not isinstance(image, Tensor):
-        return np.asarray(image)
-    return (image.float() if image.dtype == torch.bfloat16 else image).numpy(force=True)
+    return predict_image(as_planes(image, settings), (network, settings), **options)
 
 
 class Segmenter(nn.Module):

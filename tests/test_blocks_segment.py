@@ -105,18 +105,38 @@ def test_a_run_keeps_to_its_precision(tmp_path):
 @given(st.integers(1, 70), st.integers(1, 50), st.integers(8, 40), st.integers(0, 30), st.integers(0, 99))
 def test_tiles_are_blended_as_in_one_piece(tmp_path_factory, height, width, tile, overlap, seed):
     overlap = min(overlap, tile - 8)
-    stored = TileMaps(tmp_path_factory.mktemp("tiles"), TileGrid.over((height, width), tile, overlap, 8), 2)
+    grid = TileGrid.over((height, width), tile, overlap, 8)
+    stored = TileMaps(tmp_path_factory.mktemp("tiles"), grid, 2)
+    halves = TileMaps(tmp_path_factory.mktemp("tiles"), grid, 2, "float16")
     random = np.random.default_rng(seed)
     embedding, distance = torch.zeros(2, height, width), torch.zeros(height, width)
     for number, (inside, weights) in enumerate(tiles((height, width), tile, overlap, 8)):
         outputs = torch.from_numpy(random.random((3, *weights.shape), np.float32))
         embedding[(slice(None), *inside)] += outputs[:2] * weights
         distance[inside] += outputs[2] * weights
-        stored.write(number, outputs[:2], outputs[2])
+        for maps in (stored, halves):
+            maps.write(number, outputs[:2], outputs[2])
     top, left = random.integers(0, height), random.integers(0, width)
     window = (slice(top, random.integers(top, height) + 1), slice(left, random.integers(left, width) + 1))
     assert torch.equal(stored.embedding(window), embedding[(slice(None), *window)])
     assert torch.equal(stored.distance(window), distance[window])
+    assert torch.equal(halves.distance(window), distance[window])
+    torch.testing.assert_close(halves.embedding(window), stored.embedding(window), rtol=1e-3, atol=1e-6)
+
+
+def test_a_scratch_of_halves(tmp_path):
+    maps = TileMaps(tmp_path, TileGrid.over((9, 9), 16, 8, 8), 3, "float16")
+    maps.write(0, torch.full((3, 9, 9), -1e9), torch.rand(9, 9))
+    assert maps.file(0).stat().st_size == 128 + 81 * (3 * 2 + 4)
+    assert maps.embedding((slice(2, 4), slice(5, 6))).tolist() == [[[-65504.0]] * 2] * 3
+    image, model = image_of((61, 90)), small_model()
+    how = {"tile": 40, "overlap": 16, "progress": False, "block": 32}
+    found, expected = np.zeros((2, 61, 90), np.uint32)
+    segment_blocks(image, found, model, scratch_dtype="float16", **how)
+    segment_blocks(image, expected, model, **how)
+    assert np.count_nonzero(found != expected) <= 0.02 * found.size
+    with pytest.raises(ValueError, match="scratch_dtype must be one of float32, float16, got 'int8'"):
+        segment_blocks(image, found, model, scratch_dtype="int8", **how)
 
 
 @given(

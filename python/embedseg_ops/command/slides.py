@@ -6,12 +6,13 @@ import importlib
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from embedseg_ops.command import values
 from embedseg_ops.command.finding import Found
+from embedseg_ops.command.options import argument_help
 from embedseg_ops.command.reading import choice_of
 from embedseg_ops.command.speech import one_line, say
 from embedseg_ops.command.writers import channel_columns
@@ -22,6 +23,7 @@ from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.predict.blocks.arrays import Stored, run_folder
 from embedseg_ops.predict.blocks.folder import Folder
+from embedseg_ops.predict.blocks.maps import ScratchType
 from embedseg_ops.predict.blocks.network import Opened, Planes, image_file
 from embedseg_ops.predict.blocks.passes import finished
 from embedseg_ops.predict.blocks.scores import SCORES
@@ -45,6 +47,10 @@ def add_arguments(group: Any) -> None:
     group.add_argument(
         "--memory", type=memory, default="4GiB",
         help="of this process or of each worker, where --out is a .zarr or an image would not fit (default: 4GiB)",
+    )  # fmt: skip
+    group.add_argument(
+        "--scratch-dtype", choices=get_args(ScratchType), default="float32",
+        help=f"{argument_help(segment_blocks)['scratch_dtype']} (default: %(default)s)",
     )  # fmt: skip
     where = group.add_mutually_exclusive_group()
     where.add_argument("--workers", type=values.whole(1), help="processes on this machine, with dask (default: this)")
@@ -116,6 +122,7 @@ def segment_slide(path: Path, out: Path, model: Model, options: argparse.Namespa
         summary = segment_blocks(
             path, out, model, diameter=options.diameter, tile=options.tile, overlap=options.overlap,
             precision=options.precision, memory=options.memory, client=client, choice=choice, scores=scored,
+            scratch_dtype=options.scratch_dtype,
             spacing=image.pixel_size if isinstance(image, Opened) else None,
         )  # fmt: skip
     wanted = {kind: outputs[kind] for kind in OBJECTS if kind in outputs}

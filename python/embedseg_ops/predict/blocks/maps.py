@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from embedseg_ops.predict.blocks.grid import Box, extent, intersect, within
 from embedseg_ops.predict.tiles import Stretch, split_axis
 from embedseg_ops.predict.zoom import Zoom
 
+ScratchType = Literal["float32", "float16"]
+LARGEST = float(np.finfo(np.float16).max)
 ROWS = 16  # or planes of a volume, that are written at a time: few enough for the processor's cache
 
 
@@ -93,15 +95,17 @@ class TileMaps:
     The sums are those of `embedseg_ops.predict.network.predict_network`, term by term, so the bits are, too.
 
     Args:
-        folder: holds NUMBER.npy, float32, of a tile's part that counts: the embedding ``[*part, D]``, as networks lay
-            it out, and then the distance map ``[*part]``.
+        folder: holds NUMBER.npy of a tile's part that counts: the embedding ``[*part, D]``, as networks lay it out, and
+            then the distance map float32 ``[*part]``, whose bytes count as numbers of the embedding's dtype.
         grid: the tiles.
         dim: D.
+        dtype: of the embedding; with float16, the bits are others.
     """
 
     folder: Path
     grid: TileGrid
     dim: int
+    dtype: ScratchType = "float32"
 
     def embedding(self, window: Box) -> Tensor:
         """Return the embedding of a window, ``[D, *window]``."""
@@ -115,15 +119,18 @@ class TileMaps:
         """Write a tile's outputs ``[D, *tile]`` and ``[*tile]``, of which the part that counts is kept."""
         frame = tuple(slice(stretch.start, stretch.stop) for stretch in self.grid.tile(number))
         kept = within(self.grid.kept(number), frame)
-        outputs = embedding.movedim(0, -1)[kept], distance[kept]
-        count = sum(output.numel() for output in outputs)
+        dtype = np.dtype(self.dtype)
+        vectors, depths = embedding.movedim(0, -1)[kept].numpy(), distance[kept].numpy()
+        count = vectors.size + depths.nbytes // dtype.itemsize
         part = self.folder / f"{number}.part"
         with open(part, "wb") as file:
-            np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (count,)})
-            for output in outputs:
-                values = output.numpy()
+            np.lib.format.write_array_header_1_0(file, {"descr": dtype.str, "fortran_order": False, "shape": (count,)})
+            for values in (vectors, depths):
                 for first in range(0, len(values), ROWS):
-                    file.write(np.ascontiguousarray(values[first : first + ROWS]).data)
+                    rows = values[first : first + ROWS]
+                    if values is vectors and dtype == np.float16:
+                        rows = rows.clip(-LARGEST, LARGEST).astype(dtype)
+                    file.write(np.ascontiguousarray(rows).data)
         sync(part)
         part.replace(self.file(number))
 
@@ -161,7 +168,7 @@ class TileMaps:
         stored: np.ndarray = np.load(self.file(number), mmap_mode="r")
         kept = self.grid.kept(number)
         embedding, distance = np.split(stored, [self.dim * math.prod(extent(kept))])
-        return (distance if kind else embedding).reshape(*extent(kept), -1)[within(box, kept)]
+        return (distance.view(np.float32) if kind else embedding).reshape(*extent(kept), -1)[within(box, kept)]
 
     def _weights(self, places: Sequence[int], box: Box) -> np.ndarray:
         weights = np.ones((), np.float32)

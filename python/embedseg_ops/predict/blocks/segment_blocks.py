@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from embedseg_ops.predict.blocks.engine import Writing, read_ahead, run_tasks
 from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.blocks.job import Job
-from embedseg_ops.predict.blocks.maps import Maps, TileGrid, TileMaps, ZoomedMaps
+from embedseg_ops.predict.blocks.maps import Maps, ScratchType, TileGrid, TileMaps, ZoomedMaps
 from embedseg_ops.predict.blocks.network import Opened, Planes, Source, Tiler
 from embedseg_ops.predict.blocks.options import complete
 from embedseg_ops.predict.blocks.passes import Summary, finished, run_passes
@@ -58,6 +58,7 @@ def segment_blocks(
     choice: Mapping[str, Any] | None = None,
     spacing: Sequence[float] | None = None,
     scores: bool = False,
+    scratch_dtype: ScratchType = "float32",
 ) -> Summary:
     """Segment an image of any size: exactly what :func:`embedseg_ops.segment` gives for the whole image.
 
@@ -90,6 +91,8 @@ def segment_blocks(
         spacing: as of :func:`embedseg_ops.segment`.
         scores: leave the objects' scores in the run's folder: ``scores.npy``, float64 ``[objects]``, those of
             :func:`embedseg_ops.segment_with_scores`.
+        scratch_dtype: of the embedding in the run's folder; "float16" takes half of the disk, and the labels are not
+            quite those of the whole image.
 
     Returns:
         how many objects, seeds, pieces of seeds that were merged, and rounds of growth there were.
@@ -105,6 +108,8 @@ def segment_blocks(
     precision = precision_of_tasks(precision, runs_on, client)
     check_diameter(diameter, settings)
     calibration = calibration_of(settings) if scores else None
+    if scratch_dtype not in get_args(ScratchType):
+        raise ValueError(f"scratch_dtype must be one of {', '.join(get_args(ScratchType))}, got {scratch_dtype!r}")
     opens = open_pixels(image, settings, choice or {})
     planes = Planes(opens, settings.spatial_dims)
     check_image(opens(), planes, settings)
@@ -133,6 +138,7 @@ def segment_blocks(
         run = describe(shape, halo, options) | {
             "image": str(planes.dtype), "changed": changed(image), "model": digest(network), "device": runs_on,
             "tile": tiles[0], "overlap": tiles[1], "threads": threads, "precision": precision,
+            "scratch": scratch_dtype,
         }  # fmt: skip
         place.start(run, resume)  # before the labels are made: what is there without a run is somebody's
         runner = partial(run_tasks, client=client, threads=threads, progress=progress)
@@ -146,7 +152,7 @@ def segment_blocks(
         levels = (given,) if given is not None else open_labels(out, shape, core, size)
         if (summary := finished(place, scores)) is not None:
             return summary
-        maps = network_maps(place, source(), model, zoom, tiles, client, threads, progress)
+        maps = network_maps(place, source(), model, zoom, tiles, client, threads, progress, scratch_dtype)
         job = Job(place, Grid(shape, core), halo, maps, options, levels[0], levels[1:])
         return run_passes(job, client, threads, progress, calibration)
 
@@ -177,12 +183,12 @@ def choose_zoom(
 
 def network_maps(
     place: Folder, source: Source, model: tuple[EmbeddingModel, Settings], zoom: Zoom | None, tiles: tuple[int, int],
-    client: Any = None, threads: int = 0, progress: bool = False,
+    client: Any = None, threads: int = 0, progress: bool = False, dtype: ScratchType = "float32",
 ) -> Maps:  # fmt: skip
     """Run the network over an image, where an earlier run has not; return its outputs, which the folder keeps."""
     network, settings = model
     grid = TileGrid.over(zoom.size if zoom else source.image.shape[1:], *tiles, network.divisor)
-    maps = TileMaps(place.file("tiles", "0").parent, grid, settings.dim)
+    maps = TileMaps(place.file("tiles", "0").parent, grid, settings.dim, dtype)
     run_network(Tiler(source, maps, zoom), client, threads, progress)
     return ZoomedMaps(maps, zoom.back()) if zoom else maps
 

@@ -135,7 +135,24 @@ def test_what_does_not_fit_into_memory_goes_in_blocks(session):
     blocks.label([(0,)])
     assert np.array_equal(blocks.labels[0], session.labels)
     assert blocks.map("seeds") is None
-    assert len(blocks.table((0,))["id"]) == 0
+    found, expected = blocks.table((0,), (0.5, 0.5)), session.table((), (0.5, 0.5))
+    assert list(found) == list(expected)
+    assert len(found["id"]) == blocks.labels[0].max() > 0
+    for name, column in expected.items():
+        np.testing.assert_allclose(found[name], column, rtol=1e-9)
+    assert len(Session().table((0,))["id"]) == 0
+
+
+def test_volumes_come_to_the_model_s_spacing(model):
+    volume = np.stack([IMAGE[:32, :24]] * 16)
+    for memory in (None, 0):
+        session = Session(memory=memory, side=64)
+        session.choose_model(model(spatial_dims=3, spacing=(1.0, 1.0, 1.0)), "cpu")
+        session.choose_image(volume)
+        session.spacing = (2.0, 0.5, 0.5)
+        session.segment()
+        expected = segment(volume, session.model, spacing=session.spacing)
+        assert np.array_equal(session.labels, expected)
 
 
 def test_edited_labels_are_left_alone(session):

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from embedseg_ops.data.writing import atomic_path
 from embedseg_ops.export.geojson import geojson
 from embedseg_ops.export.rois import RoiZip
-from embedseg_ops.export.table import object_table
+from embedseg_ops.export.table import Table, object_table
 from embedseg_ops.predict.blocks.grid import Box, Grid
 
 BLOCKS = {2: 2048, 3: 256}  # pixels along an axis
@@ -45,7 +45,7 @@ def write_objects(
         scores: of the objects, a column of the table; see `embedseg_ops.export.object_table`.
         rois: the ZIP of ImageJ's ROIs; None: none.
     """
-    grid = Grid(tuple(labels.shape), (block or BLOCKS[len(labels.shape)],) * len(labels.shape))
+    grid = grid_over(labels, block)
     with contextlib.ExitStack() as opened:
         drawn = opened.enter_context(RoiZip(opened.enter_context(atomic_path(rois)))) if rois is not None else None
         files = [opened.enter_context(writing(path)) if path is not None else None for path in (table, outlines)]
@@ -54,7 +54,7 @@ def write_objects(
         for box, own in objects_of_blocks(labels, grid, progress):
             origin = [part.start for part in box]
             if rows:
-                pixels = None if image is None else np.asarray(image[(slice(None), *box)])
+                pixels = read(image, box)
                 rows.add(object_table(own, pixels, pixel_size, channels=channels, origin=origin, scores=scores))
             if features:
                 features.add(geojson(own, origin)["features"])
@@ -62,6 +62,34 @@ def write_objects(
                 drawn.add(own, origin)
         if features:
             features.end()
+
+
+def table_in_blocks(labels: Any, image: Any = None, block: int | None = None, **how: Any) -> Table:
+    """Return the table of :func:`embedseg_ops.export.object_table`, for labels and an image that stay where they are.
+
+    Args:
+        labels: integer ``[H, W]`` or ``[D, H, W]``; anything with a shape and slices.
+        image: ``[C, *spatial]``, likewise; None: none.
+        block: side of a block, in pixels; None: as of :func:`write_objects`.
+        how: the other arguments of `object_table`.
+    """
+    parts = [
+        object_table(own, read(image, box), origin=[part.start for part in box], **how)
+        for box, own in objects_of_blocks(labels, grid_over(labels, block))
+    ]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.argsort(columns["id"])
+    return {name: column[order] for name, column in columns.items()}
+
+
+def grid_over(labels: Any, block: int | None) -> Grid:
+    """Return the blocks that labels are read in."""
+    return Grid(tuple(labels.shape), (block or BLOCKS[len(labels.shape)],) * len(labels.shape))
+
+
+def read(image: Any, box: Box) -> np.ndarray | None:
+    """Return a box of an image ``[C, *spatial]``; None of none."""
+    return None if image is None else np.asarray(image[(slice(None), *box)])
 
 
 def objects_of_blocks(labels: Any, grid: Grid, progress: bool = False) -> Iterator[tuple[Box, np.ndarray]]:

@@ -63,6 +63,14 @@ def pixel_size(layer: Any) -> tuple[tuple[float, ...], str] | None:
     return (known, "µm") if len(known) == len(sizes) else None
 
 
+def spacing_of(layer: Any, level: int, settings: Settings) -> tuple[float, ...] | None:
+    """Return the lengths of a level's pixels along the model's spatial axes, in µm; None without units."""
+    place = frame(layer, level, settings)
+    sizes = [micrometres(abs(size), str(unit)) for size, unit in zip(place["scale"], place["units"], strict=True)]
+    known = tuple(size for size in sizes[-settings.spatial_dims :] if size is not None)
+    return known if len(known) == settings.spatial_dims else None
+
+
 class Results:
     """The layers of one image's results.
 

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ from embedseg_ops.predict.blocks.sizes import HALOS
 from embedseg_ops.predict.memory import memory_free, memory_needed
 from embedseg_ops.predict.network import tile_sizes
 from embedseg_ops.predict.prediction import Prediction, predict_image
+from embedseg_ops.predict.scale import stretching
 
 Model = tuple[EmbeddingModel, Settings]
 
@@ -92,8 +94,9 @@ class Blocks:
 
 
 def run_network(
-    image: Any, model: Model, memory: int | None = None, diameter: float | None = None, side: int | None = None
-) -> Output:
+    image: Any, model: Model, memory: int | None = None, diameter: float | None = None, side: int | None = None,
+    spacing: Sequence[float] | None = None,
+) -> Output:  # fmt: skip
     """Run the network over one plane (volume).
 
     Args:
@@ -102,6 +105,7 @@ def run_network(
         memory: bytes that may be used; None: half of what is free. What does not fit goes to the disk.
         diameter: of the objects, for a model that has one; see `embedseg_ops.segment`.
         side: of a block, in pixels; None: as large as fits.
+        spacing: of the pixels; see `embedseg_ops.segment`.
 
     Raises:
         ValueError: values that are not finite.
@@ -109,14 +113,15 @@ def run_network(
     network, settings = model
     allowed = (memory_free() or 1 << 62) // 2 if memory is None else memory
     if memory_needed(image.shape, settings, diameter=diameter) <= allowed:
-        return Whole(predict_image(np.asarray(image[...]), model, diameter=diameter))
+        return Whole(predict_image(np.asarray(image[...]), model, diameter=diameter, spacing=spacing))
     shape, folder = tuple(image.shape[1:]), Scratch()
     halo, most, tiles = HALOS[len(shape)], min(allowed, 4 << 30), tile_sizes(len(shape), network.divisor, None, None)
     place = Folder(folder.path)
     place.start({}, resume=False)
     planes, device = Planes(lambda: image, settings.spatial_dims), str(next(network.parameters()).device)
     source = open_source(place, planes, model, device, "float32")
-    zoom = choose_zoom(place, lambda: source, settings, diameter, (1.0,) * len(shape), shape, tiles, run_tasks)
+    stretches = tuple(stretching(spacing, settings.spacing, len(shape)))
+    zoom = choose_zoom(place, lambda: source, settings, diameter, stretches, shape, tiles, run_tasks)
     core = (side,) * len(shape) if side else choose_sides(shape, settings, zoom, halo, most)
     maps = network_maps(place, source, model, zoom, tiles, threads=torch.get_num_threads())
     return Blocks(maps, shape, core, folder)

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import QFileDialog
 from embedseg_ops.model.registry import MODEL_HELP, MODELS
 from embedseg_ops.napari.corrections import fine_tune
 from embedseg_ops.napari.forms import Sliders, Training, heading, new_folder, part
-from embedseg_ops.napari.layers import OBJECTS, Results, frame, pixels_of, shown_place
+from embedseg_ops.napari.layers import OBJECTS, Results, frame, pixels_of, shown_place, spacing_of
 from embedseg_ops.napari.linking import LinkedTable
 from embedseg_ops.napari.session import MAPS, Session
 from embedseg_ops.napari.work import Cancelled, Work
@@ -151,6 +151,7 @@ class Panel(Container):
             if not self.look_at(layer, level, model) and self.has_edits:
                 self.session.keep_labels()
             self.session.diameter = self.diameter.value or None
+            self.session.spacing = spacing_of(layer, level, self.session.settings)
             shown = shown_place(self.viewer, layer, self.session.image.channel)
             self.session.segment([shown] if self.planes.value == "the one shown" else None)
             return {kind: self.session.map(kind) for kind in kinds}

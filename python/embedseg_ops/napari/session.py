@@ -12,7 +12,8 @@ from embedseg_ops.data.progress import steps
 from embedseg_ops.data.samples import Sample, normalize
 from embedseg_ops.data.views import View
 from embedseg_ops.evaluate.figures import embedding_rgb
-from embedseg_ops.export.table import Table, object_table
+from embedseg_ops.export.blocks import table_in_blocks
+from embedseg_ops.export.table import Table
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.registry import ModelName, find_model
@@ -40,6 +41,7 @@ class Session:
         self.model: Model | None = None
         self.options: PostprocessOptions = {}
         self.diameter: float | None = None
+        self.spacing: Sequence[float] | None = None
         self.source: tuple[Any, bool, str] | None = None
         self.view: View | None = None
         self.outputs: dict[Place, Output] = {}
@@ -109,7 +111,7 @@ class Session:
             model = (self.model[0], self.settings) if self.model else None
             assert model is not None
             part = Part(self.image, place)
-            self.outputs[place] = run_network(part, model, self.memory, self.diameter, self.side)
+            self.outputs[place] = run_network(part, model, self.memory, self.diameter, self.side, self.spacing)
             self.label([place])
 
     def label(self, wanted: Collection[Place] | None = None) -> int:
@@ -148,10 +150,10 @@ class Session:
         return embedding_rgb(flat).reshape(*spatial, 3)
 
     def table(self, place: Place, pixel_size: Sequence[float] | None = None, unit: str = "µm") -> Table:
-        """Measure the objects of a plane; nothing of one that did not fit into memory."""
-        if not isinstance(self.outputs.get(place), Whole):
+        """Measure the objects of a plane, of one that did not fit into memory block by block."""
+        if place not in self.outputs:
             return {"id": np.zeros(0, np.int64)}
-        return object_table(self.labels[place], Part(self.image, place)[...], pixel_size, unit)
+        return table_in_blocks(self.labels[place], Part(self.image, place), pixel_size=pixel_size, unit=unit)
 
     def samples(self, labels: np.ndarray | None = None) -> list[Sample]:
         """Return the image's planes (volumes) that have labels, to train on.

@@ -31,6 +31,12 @@ __device__ Scale<C> scale_from(C square, C shift) {
 }
 
 template <class C>
+__device__ Scale<C> scale_from_safe(C square) {
+  const C factor = 1 / std::sqrt(square);
+  return {factor, factor, 1};
+}
+
+template <class C>
 __device__ bool is_safe(C square) {
   return square > smallest_square<C> && square < largest_square<C>;
 }
@@ -54,7 +60,7 @@ __device__ Scale<C> measure(int64_t dim, const Read& read) {
     return square;
   };
   const C square = sum_squares(1);
-  if (is_safe(square)) return scale_from<C>(square, 1);
+  if (is_safe(square)) return scale_from_safe(square);
   const C shift = shift_for(square);
   return scale_from(sum_squares(shift), shift);
 }

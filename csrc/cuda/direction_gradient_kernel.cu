@@ -43,12 +43,13 @@ __global__ void __launch_bounds__(gradient_threads, blocks_at_once<T, D>)
   using Held = Pixels<T, D, access>;
   const int64_t groups = task.view.batch * groups_per_image;
   for (int64_t group = grid_thread() / warp_size; group < groups; group += grid_threads() / warp_size) {
-    const int64_t image = group / groups_per_image, first = group % groups_per_image * warp_size * Held::count;
+    const int64_t image = group / groups_per_image;
+    const LanePixels places = Held::of_warp(group % groups_per_image * warp_size * Held::count);
     Held pixels;
-    pixels.load(task.view, image, first);
+    pixels.load(task.view, image, places);
 #pragma unroll
     for (int v = 0; v < Held::count; ++v) {
-      const Row<C> row(task, image, Held::pixel(first, v));
+      const Row<C> row(task, image, places[v]);
       const Scale<C> scale = pixels.measure(v);
       C along = 0;
 #pragma unroll
@@ -60,7 +61,7 @@ __global__ void __launch_bounds__(gradient_threads, blocks_at_once<T, D>)
         pixels.values[v][d] = static_cast<T>(across * scale.gradient);
       }
     }
-    pixels.store(task.output, image, first);
+    pixels.store(task.output, image, places);
   }
 }
 

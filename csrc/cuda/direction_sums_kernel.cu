@@ -31,25 +31,27 @@ __device__ int32_t next_object(int32_t object, bool left) {
 }
 
 template <class Held, bool in_packs, class Sums>
-__device__ void sum_group(const SumTask& task, int64_t image, int64_t first, Sums& sums) {
-  Held pixels;
+__device__ void sum_group(const SumTask& task, int64_t image, const LanePixels& places, Sums& sums) {
   int32_t objects[Held::count];
-  read_objects(task.labels, image * task.view.pixels, Held::pixel(first, 0), in_packs ? 1 : warp_size, task.view.pixels,
-               objects);
+  read_objects<in_packs>(task.labels, image * task.view.pixels, places, task.view.pixels, objects);
   bool any = false;
 #pragma unroll
   for (int v = 0; v < Held::count; ++v) any = any || objects[v] >= 0;
   if (!__any_sync(whole_warp, any)) return;
-  pixels.load(task.view, image, first);
+  Held pixels;
+  pixels.load(task.view, image, places);
   const auto unit = static_cast<float>(1 / task.sums.unit);
-  float factors[Held::count];
+  unsigned values[Held::dim][Held::count];
+  bool finite = true;
 #pragma unroll
   for (int v = 0; v < Held::count; ++v) {
     const auto scale = pixels.measure(v);
-    factors[v] = scale.factor * unit;
-    if (objects[v] >= 0 && !scale.finite()) task.sums.not_finite[image] = 1;
+    finite = finite && (objects[v] < 0 || scale.finite());
+#pragma unroll
+    for (int d = 0; d < Held::dim; ++d) values[d][v] = biased_bits(pixels.value(v, d), scale.factor * unit);
   }
-  sums.template add<in_packs>(objects, [&](int v, int d) { return biased_bits(pixels.value(v, d), factors[v]); });
+  if (!finite) task.sums.not_finite[image] = 1;
+  sums.add(objects, values);
 }
 
 // Any number of channels, and weights: a lane's pixel is read again for each object of the warp's, from the cache.
@@ -106,27 +108,31 @@ struct Tiles {
 
 template <class T, int D, Access access, bool weighted>
 __device__ void sum_stretches(const SumTask& task, int64_t image, long long* table) {
-  constexpr int groups = 8;
-  constexpr int64_t group = warp_size * Pixels < T, D == 0 ? 1 : D, access > ::count;
   const int64_t warp = (blockIdx.x % task.blocks_per_image * blockDim.x + threadIdx.x) / warp_size;
   const int64_t warps = task.blocks_per_image * blockDim.x / warp_size;
-  for (int64_t begin = warp * groups * group; begin < task.view.pixels; begin += warps * groups * group) {
-    const int64_t end = std::min(begin + groups * group, task.view.pixels);
-    if constexpr (D > 0) {
-      using Held = Pixels<T, D, access>;
-      using Sums = RunSums<D, Held::count>;
-      static_assert(groups * Sums::lane_pixels <= Sums::most_pixels);
-      auto& tile = shared_object<Tiles<typename Sums::Tile>>().of_warp[threadIdx.x / warp_size];
-      Sums sums(tile, table, task.sums.row_size);
-      for (int64_t first = begin; first < end; first += group) {
-        sum_group<Held, access == Access::planar_packs>(task, image, first, sums);
+  if constexpr (D > 0) {
+    using Held = Pixels<T, D, access, 32>;
+    constexpr bool in_packs = access == Access::planar_packs;
+    using Sums = RunSums<D, Held::count, in_packs>;
+    auto& tile = shared_object<Tiles<typename Sums::Tile>>().of_warp[threadIdx.x / warp_size];
+    for (int64_t begin = warp * Sums::stretch; begin < task.view.pixels; begin += warps * Sums::stretch) {
+      Sums sums(tile, table);
+      for (int group = 0; group < Sums::groups; ++group) {
+        sum_group<Held, in_packs>(task, image, Sums::pixels_of(begin, group), sums);
       }
       sums.write_through();
-    } else {
-      for (int64_t first = begin; first < end; first += group) sum_any_dim<T, weighted>(task, image, first, table);
+    }
+  } else {
+    for (int64_t first = warp * warp_size; first < task.view.pixels; first += warps * warp_size) {
+      sum_any_dim<T, weighted>(task, image, first, table);
     }
   }
 }
+
+// Numbers of a table, as one access of shared memory has them.
+struct alignas(16) Two {
+  long long first, second;
+};
 
 template <class T, int D, Access access, bool weighted>
 __global__ void __launch_bounds__(sum_threads, blocks_at_once<T, D>) sum_kernel(const SumTask task) {
@@ -134,13 +140,16 @@ __global__ void __launch_bounds__(sum_threads, blocks_at_once<T, D>) sum_kernel(
   const int64_t size = task.sums.objects * task.sums.row_size;
   long long* const table = task.sums.table + image * size;
   if (!task.table_in_shared) return sum_stretches<T, D, access, weighted>(task, image, table);
-  long long* const own = dynamic_shared<long long>();
-  for (int64_t i = threadIdx.x; i < size; i += blockDim.x) own[i] = 0;
+  Two* const own = dynamic_shared<Two>();
+  const int twos = static_cast<int>(size + 1) / 2;
+  for (int i = threadIdx.x; i < twos; i += sum_threads) own[i] = {0, 0};
   __syncthreads();
-  sum_stretches<T, D, access, weighted>(task, image, own);
+  sum_stretches<T, D, access, weighted>(task, image, &own->first);
   __syncthreads();
-  for (int64_t i = threadIdx.x; i < size; i += blockDim.x) {
-    if (own[i] != 0) add_to(table + i, own[i]);
+  for (int i = threadIdx.x; i < twos; i += sum_threads) {
+    const Two sums = own[i];
+    if (sums.first != 0) add_to(table + 2 * i, sums.first);
+    if (sums.second != 0) add_to(table + 2 * i + 1, sums.second);
   }
 }
 
@@ -153,7 +162,7 @@ void launch_sums(const Device& device, SumTask task) {
   const int64_t wanted = (device.processors() * blocks_per_processor + task.view.batch - 1) / task.view.batch;
   task.blocks_per_image = std::clamp<int64_t>(task.view.pixels / least_pixels, 1, wanted);
   const int64_t size = task.sums.objects * task.sums.row_size;
-  const int64_t bytes = size * static_cast<int64_t>(sizeof(long long));
+  const int64_t bytes = (size + 1) / 2 * static_cast<int64_t>(sizeof(Two));
   task.table_in_shared = 2 * task.view.pixels / task.blocks_per_image >= size && bytes <= table_bytes &&
                          bytes <= device.let_have_shared_memory(kernel);
   device.launch(

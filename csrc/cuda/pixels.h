@@ -14,13 +14,22 @@ enum class Access { planar_packs, planar, interleaved, strided };
 template <class T>
 constexpr int values_in_load = 16 / static_cast<int>(sizeof(T));
 
-// The pixels of one image that a lane holds, of the group that a warp begins at `first`.
-template <class T, int D, Access access>
+// Which pixels of an image a lane has.
+struct LanePixels {
+  int64_t first;
+  int step;
+
+  __device__ int64_t operator[](int v) const { return first + v * step; }
+};
+
+// What a lane holds of one image's pixels: in packs, as many as one load brings, while all their channels fit `most`
+// registers as floats.
+template <class T, int D, Access access, int most = 64>
 struct Pixels {
   using C = Compute<T>;
+  static constexpr int dim = D;
   static constexpr int bytes = D * static_cast<int>(sizeof(T));
-  // In packs, as many as one load brings, while all their channels fit 64 registers as floats.
-  static constexpr int count = access == Access::planar_packs  ? std::min(values_in_load<T>, std::max(1, 64 / D))
+  static constexpr int count = access == Access::planar_packs  ? std::min(values_in_load<T>, std::max(1, most / D))
                                : access == Access::interleaved ? std::max(1, 64 / bytes)
                                                                : 1;
   static constexpr int channels_in_load = access == Access::interleaved ? std::min(values_in_load<T>, D) : 1;
@@ -28,25 +37,28 @@ struct Pixels {
 
   T values[count][D];
 
-  // The lane's v-th pixel: in packs, a lane's pixels are neighbours, else a warp's are.
-  __device__ static int64_t pixel(int64_t first, int v) {
-    return access == Access::planar_packs ? first + lane_index() * count + v : first + v * warp_size + lane_index();
+  // The lane's of a warp's pixels that begin at `first`: in packs, a lane's pixels are neighbours, else a warp's are.
+  __device__ static LanePixels of_warp(int64_t first) {
+    if (access == Access::planar_packs) return {first + lane_index() * count, 1};
+    return {first + lane_index(), warp_size};
   }
 
   // Pixels beyond the image are zero.
-  __device__ void load(const EmbeddingView& view, int64_t image, int64_t first) {
-    for_packs(view, image, first, [](T* place, bool inside, auto&... value) {
-      Pack pack = {};
-      if (inside) pack = *reinterpret_cast<const Pack*>(place);
+  __device__ void load(const EmbeddingView& view, int64_t image, const LanePixels& pixels) {
+#pragma unroll
+    for (int v = 0; v < count; ++v) {
+#pragma unroll
+      for (int d = 0; d < D; ++d) values[v][d] = T(0);
+    }
+    for_packs(view, image, pixels, [](T* place, auto&... value) {
+      const Pack pack = *reinterpret_cast<const Pack*>(place);
       int i = 0;
       ((value = pack.values[i++]), ...);
     });
   }
 
-  __device__ void store(const EmbeddingView& view, int64_t image, int64_t first) {
-    for_packs(view, image, first, [](T* place, bool inside, auto&... value) {
-      if (inside) *reinterpret_cast<Pack*>(place) = {{value...}};
-    });
+  __device__ void store(const EmbeddingView& view, int64_t image, const LanePixels& pixels) {
+    for_packs(view, image, pixels, [](T* place, auto&... value) { *reinterpret_cast<Pack*>(place) = {{value...}}; });
   }
 
   __device__ C value(int v, int d) const { return static_cast<C>(values[v][d]); }
@@ -54,7 +66,7 @@ struct Pixels {
   // How the v-th pixel is scaled. What its values are to be shifted by is done here, where they are.
   __device__ Scale<C> measure(int v) {
     const C square = sum_squares(v, 1);
-    if (is_safe(square)) return scale_from<C>(square, 1);
+    if (is_safe(square)) return scale_from_safe(square);
     const C shift = shift_for(square);
     const Scale<C> scale = scale_from(sum_squares(v, shift), shift);
 #pragma unroll
@@ -77,29 +89,30 @@ struct Pixels {
     return square;
   }
 
-  // transfer(place in memory, whether that is in the image, the values there...) for every load or store there is to do
+  // transfer(place in memory, the values there...) for every load or store there is to do in the image
   template <class Transfer>
-  __device__ void for_packs(const EmbeddingView& view, int64_t image, int64_t first, const Transfer& transfer) {
+  __device__ void for_packs(const EmbeddingView& view, int64_t image, const LanePixels& pixels,
+                            const Transfer& transfer) {
     T* const base = static_cast<T*>(view.data) + image * view.batch_stride;
     constexpr int steps = access == Access::planar_packs ? 1 : count;
+    constexpr int pixel_stride = access == Access::interleaved ? D : 1;
 #pragma unroll
     for (int v = 0; v < steps; ++v) {
-      const int64_t at = pixel(first, v);
-      T* place = base + at * view.pixel_stride;
+      if (pixels[v] >= view.pixels) continue;
+      T* place = base + pixels[v] * pixel_stride;
 #pragma unroll
       for (int d = 0; d < D; d += channels_in_load, place += channels_in_load * view.dim_stride) {
-        transfer_pack(transfer, place, at < view.pixels, v, d, std::make_integer_sequence<int, pack_size>());
+        transfer_pack(transfer, place, v, d, std::make_integer_sequence<int, pack_size>());
       }
     }
   }
 
   template <class Transfer, int... i>
-  __device__ void transfer_pack(const Transfer& transfer, T* place, bool inside, int v, int d,
-                                std::integer_sequence<int, i...>) {
+  __device__ void transfer_pack(const Transfer& transfer, T* place, int v, int d, std::integer_sequence<int, i...>) {
     if constexpr (access == Access::planar_packs) {
-      transfer(place, inside, values[i][d]...);
+      transfer(place, values[i][d]...);
     } else {
-      transfer(place, inside, values[v][d + i]...);
+      transfer(place, values[v][d + i]...);
     }
   }
 };

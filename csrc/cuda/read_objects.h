@@ -2,7 +2,7 @@
 #pragma once
 
 #include "common/labels.h"
-#include "cuda/launch.h"
+#include "cuda/pixels.h"
 
 namespace embedseg::cuda {
 
@@ -15,23 +15,46 @@ __device__ int32_t object_of(const LabelView& view, T label) {
   return is_object ? static_cast<int32_t>(number) : -1;
 }
 
+// Side by side, 16 bytes at a time where they are aligned.
 template <class T, int count>
-__device__ void read_objects_as(const LabelView& view, int64_t image, int64_t pixel, int step, int64_t end,
-                                int32_t (&objects)[count]) {
-  const T* const labels = static_cast<const T*>(view.data) + image + pixel;
-  const bool all_there = pixel + (count - 1) * step < end;
+__device__ void read_labels(const T* place, T (&labels)[count]) {
+  constexpr int at_once = std::min<int>(count, 16 / sizeof(T));
+  struct alignas(sizeof(T) * at_once) Pack {
+    T labels[at_once];
+  };
+  if (reinterpret_cast<uintptr_t>(place) % sizeof(Pack) != 0) {
 #pragma unroll
-  for (int v = 0; v < count; ++v) {
-    objects[v] = all_there || pixel + v * step < end ? object_of(view, labels[v * step]) : -1;
+    for (int v = 0; v < count; ++v) labels[v] = place[v];
+    return;
+  }
+#pragma unroll
+  for (int v = 0; v < count; v += at_once) {
+    const Pack pack = *reinterpret_cast<const Pack*>(place + v);
+#pragma unroll
+    for (int i = 0; i < at_once; ++i) labels[v + i] = pack.labels[i];
   }
 }
 
-// Of pixels pixel, pixel + step, … of the image whose labels begin at `image`; −1 for those that are none's, and for
-// pixels from `end` on. At least one object is counted.
-template <int count>
-__device__ void read_objects(const LabelView& view, int64_t image, int64_t pixel, int step, int64_t end,
+template <bool in_packs, class T, int count>
+__device__ void read_objects_as(const LabelView& view, int64_t image, const LanePixels& pixels, int64_t end,
+                                int32_t (&objects)[count]) {
+  const T* const place = static_cast<const T*>(view.data) + image;
+  T labels[count];
+  if (in_packs && pixels.first < end) read_labels(place + pixels.first, labels);
+#pragma unroll
+  for (int v = 0; v < count; ++v) {
+    const bool inside = pixels[in_packs ? 0 : v] < end;
+    if (!in_packs && inside) labels[v] = place[pixels[v]];
+    objects[v] = inside ? object_of(view, labels[v]) : -1;
+  }
+}
+
+// Of a lane's pixels in the image whose labels begin at `image`; −1 for those that are none's, and for pixels from
+// `end` on. in_packs: all of them are in the image, or none. At least one object is counted.
+template <bool in_packs, int count>
+__device__ void read_objects(const LabelView& view, int64_t image, const LanePixels& pixels, int64_t end,
                              int32_t (&objects)[count]) {
-  const auto read_as = [&]<class T>(const T*) { read_objects_as<T>(view, image, pixel, step, end, objects); };
+  const auto read_as = [&]<class T>(const T*) { read_objects_as<in_packs, T>(view, image, pixels, end, objects); };
   switch (view.dtype) {
     case ScalarType::Byte:
       return read_as(static_cast<const uint8_t*>(nullptr));

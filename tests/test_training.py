@@ -163,11 +163,21 @@ def test_killed_at_any_moment_it_resumes(tmp_path, run_script):
     assert len(resumed.splitlines()) == 1 + OPTIONS.steps
 
 
+def gradients_of(out, batch_norm):
+    """The gradients of this process's share of a batch of four, and the buffers, in double precision."""
+    torch.manual_seed(0)
+    settings = replace(SETTINGS, batch_norm=batch_norm)
+    options = replace(OPTIONS, batch=4)
+    trainer = Trainer(out, settings, samples(), [], options, "cpu", settings.build().double())
+    image, *labels = stacked(trainer, trainer.group.share(0, 1, 4)[0])
+    trainer.loss(image.double(), *labels).total.backward()
+    named = {name: parameter.grad for name, parameter in trainer.model.named_parameters()}
+    return named | dict(trainer.model.named_buffers())
+
+
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_two_processes_give_the_gradients_of_one(tmp_path, run_script, batch_norm):
-    settings = replace(SETTINGS, batch_norm=batch_norm)
-    trainer = Trainer(tmp_path, settings, samples(), [], replace(OPTIONS, batch=4))
-    trainer.loss(*stacked(trainer, range(4))).total.backward()
+    expected = gradients_of(tmp_path, batch_norm)
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "TEST_STORE": str(tmp_path / "store")}
     common["TEST_BATCH_NORM"] = "1" if batch_norm else ""
     processes = [run_script(tmp_path / f"rank{rank}", RANK=str(rank), **common) for rank in range(2)]
@@ -176,11 +186,9 @@ def test_two_processes_give_the_gradients_of_one(tmp_path, run_script, batch_nor
         assert process.returncode == 0, errors.decode()
     for rank in range(2):
         gradients = torch.load(tmp_path / f"rank{rank}" / "gradients.pt")
-        for name, parameter in trainer.model.named_parameters():
-            rounding = {"atol": 1e-3, "rtol": 1e-2} if batch_norm else {"atol": 1e-6, "rtol": 1e-4}
-            torch.testing.assert_close(gradients[name], parameter.grad, **rounding)
-        for name, buffer in trainer.model.named_buffers():
-            torch.testing.assert_close(gradients[name], buffer)
+        assert gradients.keys() == expected.keys()
+        for name, value in expected.items():
+            torch.testing.assert_close(gradients[name], value, atol=1e-9, rtol=1e-6)
 
 
 def main(out):
@@ -190,17 +198,7 @@ def main(out):
         return
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     torch.distributed.init_process_group("gloo", f"file://{os.environ['TEST_STORE']}", rank=rank, world_size=size)
-    settings = replace(SETTINGS, batch_norm=bool(os.environ["TEST_BATCH_NORM"]))
-    trainer = Trainer(out, settings, samples(), [], replace(OPTIONS, batch=4))
-    numbers = trainer.group.share(0, 1, 4)[0]
-    trainer.loss(
-        *(torch.stack(parts) for parts in zip(*[trainer.crops[n] for n in numbers], strict=True))
-    ).total.backward()
-    torch.save(
-        {name: parameter.grad for name, parameter in trainer.model.named_parameters()}
-        | dict(trainer.model.named_buffers()),
-        Path(out) / "gradients.pt",
-    )
+    torch.save(gradients_of(out, bool(os.environ["TEST_BATCH_NORM"])), Path(out) / "gradients.pt")
     torch.distributed.destroy_process_group()
 
 

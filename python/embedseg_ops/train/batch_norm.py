@@ -42,7 +42,7 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         """Return the normalised ``[B, C, *spatial]``."""
         if not self.training:
             return super().forward(input)
-        values = input.float()
+        values = input.to(torch.promote_types(input.dtype, torch.float32))
         axes = [axis for axis in range(values.ndim) if axis != 1]
         count = values.new_tensor([values.numel() / values.shape[1]])
         total = sum_of_all(torch.cat([values.sum(axes), count]))

@@ -238,6 +238,11 @@ def test_a_run_keeps_it_beside_its_checkpoint_and_leaves_the_data_alone(data, tm
     assert (other / "samples.cache").read_text() == "precious"
 
 
+def test_the_bar_counts_all_images(data, tmp_path, capsys):
+    open_folder(data, progress=True)
+    assert "| 4/4 [" in capsys.readouterr().err
+
+
 def test_labels_are_found_beside_many_images_in_one_pass(tmp_path, monkeypatch):
     for number in range(100):
         for name in (f"{number}.png", f"{number}_masks.png"):

@@ -105,9 +105,9 @@ train DATA --out OUT --bf16 yes | unrecognized arguments: yes
 train DATA --out OUT --init NOTHING | nothing.tif does not exist
 train DATA --out OUT --init IMAGE | not a readable safetensors file
 train DATA --out IMAGE | is a file, expected a folder
-train NOTHING --out OUT | no such folder
-train EMPTY --out OUT | no such folder
-train IMAGE --out OUT | no such folder
+train NOTHING --out OUT | nothing.tif: no such folder
+train EMPTY --out OUT | empty: expected images/ beside labels/
+train IMAGE --out OUT | image.tif: no such folder
 train DATA --config | argument --config: expected one argument
 train DATA --out OUT --config NOTHING | nothing.tif: no such file
 train DATA --out OUT --config EMPTY | empty: Is a directory

@@ -33,7 +33,7 @@ FOUND_OUT = ("channels", "calibration", "training", "scores")  # settings that n
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of ``train``."""
     parser.add_argument(
-        "data", type=Path, help="folder with train/ and perhaps val/, each {images,labels|masks} or Kaggle's"
+        "data", type=Path, help="folder with images/ and labels/, or with train/ and perhaps val/ that are such folders"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the run; one that was begun is continued")
     parser.add_argument(
@@ -107,8 +107,12 @@ def spacing_of(samples: list[SampleFile]) -> tuple[float, ...] | None:
 def check(out: Path, init: Path | None, overwrite: bool) -> None:
     """Refuse a folder whose files are no run's, and a run that would replace the model that it starts from."""
     files = [out / name for name in FILES]
-    ours = [file for file in files if file.name != "run.toml"] if (out / "checkpoint.pt").exists() else []
-    check_outputs(files, [init] if init else [], out, [*ours, *filter(is_ours, files[:2])], overwrite)
+    ours = [file for file in files[:2] if is_ours(file)]
+    if (out / "checkpoint.pt").exists():
+        ours += files[1:]
+    elif files[0] in ours:
+        ours.append(out / "losses.csv")  # of a run that ended, as for want of memory, before its first checkpoint
+    check_outputs(files, [init] if init else [], out, ours, overwrite)
 
 
 def used(options: argparse.Namespace, settings: Settings, chosen: Options) -> bytes:
@@ -128,8 +132,12 @@ def used(options: argparse.Namespace, settings: Settings, chosen: Options) -> by
 def load_training_data(
     folder: Path, channels: int | None, hold_out: int, **choice: Any
 ) -> tuple[list[SampleFile], list[SampleFile]]:
-    """Return the samples to train on and those to validate on: ``val/``, or every `hold_out`-th of ``train/``."""
-    samples = open_folder(folder / "train", channels=channels, **choice)
+    """Return the samples to train on and those to validate on: ``val/``, or every `hold_out`-th of ``train/``.
+
+    A folder without ``train/`` holds the images to train on itself.
+    """
+    train = folder / "train" if (folder / "train").is_dir() else folder
+    samples = open_folder(train, channels=channels, **choice)
     if (folder / "val").is_dir():
         return samples, open_folder(folder / "val", channels=len(samples[0].ends[0]), **choice)
     held = samples[::hold_out] if hold_out and len(samples) > 1 else []

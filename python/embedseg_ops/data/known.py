@@ -62,21 +62,20 @@ class Known:
         except OSError:
             return  # the next start will take longer
 
-    def facts(self, sources: Sequence[Source], how: object, survey: Survey, name: str, shown: bool) -> list[Facts]:
+    def facts(self, sources: Sequence[Source], how: object, survey: Survey, **bar: Any) -> list[Facts]:
         """Return what is known of each of `sources`.
 
         Args:
             sources: what it is asked of; the same in every process.
             how: the images are looked at; facts found otherwise do not count. Its `repr` tells it from any other.
             survey: finds out what is not known yet, as a dict of numbers, text, bytes, arrays and tuples of them.
-            name: of the progress bar.
-            shown: show one.
+            bar: the progress bar, as of `embedseg_ops.data.progress.steps`.
 
         Raises:
             DataError: of `survey`, in every process.
         """
         own: list[bytes | DataError] = []
-        for source in steps(sources[self.group.rank :: self.group.size], name, "image", shown):
+        for source in steps(sources[self.group.rank :: self.group.size], unit="image", **bar):
             try:
                 own.append(self.line(source, how, survey))
             except DataError as error:

@@ -26,7 +26,7 @@ def read_rois(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """
     if len(shape) != 2:
         raise DataError(f"{path}: ROIs are read for planes, and the image has the shape {shape}")
-    rois = needed("roifile", "export", path).roiread(path)
+    rois = needed("roifile", "annotations", path).roiread(path)
     labels = np.zeros(shape, np.int32)
     number = 0
     for roi in rois if isinstance(rois, list) else [rois]:

@@ -33,7 +33,7 @@ def tell(name: str, done: int, total: int) -> None:
 
 
 def steps(
-    work: Sequence[Item] | Iterable[Item], name: str, unit: str, shown: bool, total: int | None = None
+    work: Sequence[Item] | Iterable[Item], name: str, unit: str, shown: bool, total: int | None = None, done: int = 0
 ) -> Iterator[Item]:
     """Yield what there is to do, one after the other, and tell how far it is.
 
@@ -42,10 +42,11 @@ def steps(
         name: of the work.
         unit: what one step is called.
         shown: show a progress bar.
-        total: how many there are; None: ``len(work)``.
+        total: how many there are; None: `done` and ``len(work)``.
+        done: how many were done before.
     """
-    total = len(work) if total is None else total  # type: ignore[arg-type]
-    for number, item in enumerate(tqdm(work, name, total, unit=unit, disable=not shown)):
+    total = done + len(work) if total is None else total  # type: ignore[arg-type]
+    for number, item in enumerate(tqdm(work, name, total, unit=unit, disable=not shown, initial=done), done):
         tell(name, number, total)
         yield item
     tell(name, total, total)

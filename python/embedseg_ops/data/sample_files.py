@@ -162,14 +162,14 @@ def open_folder(
 
     def opened(part: slice, channels: int | None, shown: bool) -> list[SampleFile]:
         way = {**choice, "channels": channels}
+        how = percentiles, spatial_dims, sorted(way.items())
         found_out = partial(survey, percentiles=percentiles, spatial_dims=spatial_dims, choice=way)
-        facts = known.facts(sources[part], (percentiles, spatial_dims, sorted(way.items())), found_out,
-                            f"reading {folder}", shown)  # fmt: skip
+        facts = known.facts(sources[part], how, found_out, name=f"reading {folder}", shown=shown, done=part.start)
         return [SampleFile(source, way, stamps=found, **without_notes(one))
                 for source, found, one in zip(sources[part], stamps[part], facts, strict=True)]  # fmt: skip
 
     with gathered(folder):
-        samples = opened(slice(1), channels, False)
+        samples = opened(slice(0, 1), channels, False)
         return samples + opened(slice(1, None), len(samples[0].ends[0]), progress and len(sources) > 1)
 
 

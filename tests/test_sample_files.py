@@ -2,6 +2,7 @@
 
 import multiprocessing
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,18 +171,19 @@ def test_workers_of_every_kind_give_the_same_crops(tmp_path, method):
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"no {method} here")
     write_folder(tmp_path, count=2)
-    image, labels = (tmp_path / name / "00000.tif" for name in ("images", "labels"))
-    for number in range(2, 200):
-        for file in (image, labels):
-            (file.parent / f"{number:05}.tif").hardlink_to(file)
-    files = CropDataset(open_folder(tmp_path), (16, 16), 1, Augmentation(), length=8)
-    memory = CropDataset(load_folder(tmp_path), (16, 16), 1, Augmentation(), length=8)
-    files[0]  # opens a file, which a fork must not share
-    for crops in (files, memory):
+
+    def dataset(samples, count):
+        many = [replace(one) for one in samples * (count // 2)]  # each travels by itself
+        return CropDataset(many, (16, 16), 1, Augmentation(), length=8)
+
+    memory, files = load_folder(tmp_path), open_folder(tmp_path)
+    for count, samples in ((10000, files), (300, memory)):
+        crops, expected = dataset(samples, count), dataset(memory, count)
+        crops[0]  # opens a file, which a fork must not share
         loader = DataLoader(crops, batch_size=4, num_workers=1, multiprocessing_context=method)
         found = [list(parts) for batch in loader for parts in zip(*batch, strict=True)]
         for item, crop in enumerate(found):
-            assert_same(crop, memory[item])
+            assert_same(crop, expected[item])
 
 
 def test_samples_travel_as_bytes_and_not_as_open_files():

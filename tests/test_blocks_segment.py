@@ -154,8 +154,18 @@ def test_percentiles_are_numpys(dtype, size, seed, wanted):
 def test_values_that_are_not_finite_are_refused():
     image = np.ones((20, 20), np.float32)
     image[3, 4:7] = np.nan
-    with pytest.raises(ValueError, match="3 or more values that are not finite"):
+    with pytest.raises(ValueError, match="3 or more values that are not finite: give nan="):
         segment_blocks(image, np.zeros((20, 20), np.uint32), small_model(), block=16, progress=False)
+    with pytest.raises(ValueError, match='nan must be "error" or "zero", got 0'):
+        segment_blocks(image, np.zeros((20, 20), np.uint32), small_model(), nan=0)
+
+
+def test_values_that_are_not_finite_are_taken_as_zero():
+    image, model = image_of((40, 50), np.float32), small_model()
+    image[3, 4:7], image[30, ::2] = np.nan, np.inf
+    out = np.zeros(image.shape, np.uint32)
+    segment_blocks(image, out, model, nan="zero", block=16, progress=False)
+    np.testing.assert_array_equal(out, segment(image, model, nan="zero"))
 
 
 @pytest.mark.parametrize("name", ["labels.npy", "labels.tif", "labels.zarr"])

@@ -1,6 +1,8 @@
 """``embedseg-ops predict`` for images of any size."""
 
+import argparse
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -9,8 +11,8 @@ import tifffile
 from commands import model, run, write_image  # noqa: F401  # fixtures
 from samples import cells
 
-from embedseg_ops import segment
-from embedseg_ops.command import slides
+from embedseg_ops import load_model, save_model, segment
+from embedseg_ops.command import slides, values
 from embedseg_ops.data.images import open_image
 from embedseg_ops.predict.blocks import stores
 from embedseg_ops.predict.blocks.stores import open_labels
@@ -99,6 +101,33 @@ def test_what_does_not_fit_goes_in_blocks(predict, tmp_path, monkeypatch):
     assert (tmp_path / "out" / "tables" / "a.csv").exists()
     assert "a.tif: does not fit into memory, and is segmented in blocks" in said[0]
     assert any((tmp_path / "out" / f"a{suffix}").exists() for suffix in (".zarr", ".npy"))
+
+
+def test_a_diameter_in_micrometres(model, tmp_path, capsys):  # noqa: F811
+    network, settings = load_model(model)
+    save_model(tmp_path / "scaled.safetensors", network, dataclasses.replace(settings, diameter=26.0))
+    sizes = {"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeXUnit": "µm"}
+    image = write_image(tmp_path / "a.ome.tif", ome=True, metadata=sizes)
+    expected = segment(tifffile.imread(image), tmp_path / "scaled.safetensors", diameter=12)
+    for out in ("out", "labels.tif"):
+        asked = ["--model", tmp_path / "scaled.safetensors", "--diameter", "6um", "--out", tmp_path / out]
+        assert run("predict", image, *asked, capsys=capsys)[0] == 0
+    for found in ("out/a.ome.tif", "labels.tif"):
+        np.testing.assert_array_equal(tifffile.imread(tmp_path / found), expected)
+    status, said = run("predict", write_image(tmp_path / "b.tif"), *asked[:-1], tmp_path / "b.npy", capsys=capsys)
+    assert status == 2
+    assert "a length of 6 µm needs the size of a pixel, which the file does not tell" in said[-1]
+
+
+def test_lengths():
+    assert [values.length(text) for text in ("12", "1e1", "8.5um", "8500 nm", "0.01 mm")] == [
+        (12, ""), (10, ""), (8.5, "µm"), (8.5, "µm"), (10, "µm")
+    ]  # fmt: skip
+    assert values.length("8um").pixels((0.5, 0.5)) == 16
+    assert values.length("8um").pixels((4.0, 0.5, 0.5)) == pytest.approx(8)
+    for wrong in ("-1", "0um", "8 bananas", "um"):
+        with pytest.raises((argparse.ArgumentTypeError, ValueError)):
+            values.length(wrong)
 
 
 def test_bad_memory(predict, tmp_path):

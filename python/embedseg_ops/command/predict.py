@@ -67,8 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_choice(parser, one_by_one=True)
     network = parser.add_argument_group("the network")
     network.add_argument(
-        "--diameter", type=values.number(above=True),
-        help="of the objects, in pixels, for a model that has one; estimated if not given",
+        "--diameter", type=values.length, metavar="LENGTH",
+        help="of the objects, for a model that has one: in pixels, or 8um where the file tells the size of a pixel; "
+        "estimated if not given",
     )  # fmt: skip
     network.add_argument(
         "--nan", choices=get_args(NotFinite), default="error", help=f"{SEGMENT['nan']} (default: %(default)s)"
@@ -146,10 +147,11 @@ def segment_file(path: Path, model: Model, options: argparse.Namespace, progress
         say(f"{path}: {note}")
     pixels = np.asarray(image.pixels)
     planes = pixels.shape[: image.axes.index("C")]
-    check_memory(path, memory_needed(pixels.shape[len(planes) :], settings, options.tile, options.diameter))
+    how: dict[str, Any] = {name: getattr(options, name) for name in ("nan", "tile", "overlap", "precision")}
+    how["spacing"] = size = image.size_of("ZYX"[-settings.spatial_dims :])
+    how["diameter"] = options.diameter and options.diameter.pixels(size)
+    check_memory(path, memory_needed(pixels.shape[len(planes) :], settings, options.tile, how["diameter"]))
     labels = np.zeros(planes + pixels.shape[len(planes) + 1 :], np.int32)
-    how: dict[str, Any] = {name: getattr(options, name) for name in ("diameter", "nan", "tile", "overlap", "precision")}
-    how["spacing"] = image.size_of("ZYX"[-settings.spatial_dims :])
     scores: dict[tuple[int, ...], np.ndarray] = {}
     scored = settings.calibration and {"table", "parquet"} & set(options.write)
     for place in np.ndindex(planes):

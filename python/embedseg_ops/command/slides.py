@@ -109,8 +109,6 @@ def segment_beside(
 
 def segment_slide(path: Path, out: Path, model: Model, options: argparse.Namespace, outputs: dict[str, Path]) -> int:
     """Segment an image in blocks, and write what is wanted of its objects; return how many there are."""
-    if options.nan != "error":
-        raise DataError(f"{path}: --nan {options.nan} is for images in one piece; this one is segmented in blocks")
     choice = choice_of(options) if path.suffix != ".npy" else {}
     run = Folder(run_folder(out, None) or out)
     scored = "table" in outputs and bool(model[1].calibration)
@@ -118,12 +116,12 @@ def segment_slide(path: Path, out: Path, model: Model, options: argparse.Namespa
         say(f"{out}: the table has no scores, for they were not wanted when the labels were made")
         scored = False
     image = open_pixels(path, model[1], choice)
+    size = image.pixel_size if isinstance(image, Opened) else None
     with cluster(options) as client:
         summary = segment_blocks(
-            path, out, model, diameter=options.diameter, tile=options.tile, overlap=options.overlap,
-            precision=options.precision, memory=options.memory, client=client, choice=choice, scores=scored,
-            scratch_dtype=options.scratch_dtype,
-            spacing=image.pixel_size if isinstance(image, Opened) else None,
+            path, out, model, diameter=options.diameter and options.diameter.pixels(size), tile=options.tile,
+            overlap=options.overlap, precision=options.precision, memory=options.memory, client=client, choice=choice,
+            scores=scored, scratch_dtype=options.scratch_dtype, nan=options.nan, spacing=size,
         )  # fmt: skip
     wanted = {kind: outputs[kind] for kind in OBJECTS if kind in outputs}
     if wanted:

@@ -3,9 +3,10 @@
 import argparse
 import math
 import re
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
 
+from embedseg_ops.data.units import micrometres
 from embedseg_ops.model.devices import DEVICES, choose_device
 
 
@@ -80,3 +81,38 @@ def plane(text: str) -> Any:
 
 
 plane.__name__ = "plane"
+
+
+class Length(NamedTuple):
+    """A length in pixels, or in µm.
+
+    Args:
+        value: how much.
+        unit: "µm", or nothing for pixels.
+    """
+
+    value: float
+    unit: str = ""
+
+    def pixels(self, sizes: Sequence[float] | None) -> float:
+        """Return the length in pixels of these sides, in µm: of the square (cube) that is as large.
+
+        Raises:
+            ValueError: it is in µm, and nobody knows how large a pixel is.
+        """
+        if not self.unit:
+            return self.value
+        if sizes is None:
+            raise ValueError(f"a length of {self.value:g} µm needs the size of a pixel, which the file does not tell")
+        return self.value / math.prod(sizes) ** (1 / len(sizes))
+
+
+def length(text: str) -> Length:
+    """Read a length above 0, in pixels or with a unit."""
+    match = re.fullmatch(r"([-+.\deE]+)\s*(\D*)", text)
+    if match is None or not match[2]:
+        return Length(number(above=True)(text))
+    value = micrometres(number(above=True)(match[1]), match[2])
+    if value is None:
+        raise argparse.ArgumentTypeError(f"expected pixels, or a length such as 8um, got {text!r}")
+    return Length(value, "µm")

@@ -75,10 +75,15 @@ def predict_image(
     return Prediction(*outputs, settings)
 
 
-def without_nan(planes: np.ndarray, nan: NotFinite) -> np.ndarray:
-    """Return ``[C, *spatial]`` with 0 for what is not finite, or raise a ValueError that says how many and where."""
+def check_nan(nan: NotFinite) -> None:
+    """Raise a ValueError for another word."""
     if nan not in get_args(NotFinite):
         raise ValueError(f'nan must be "error" or "zero", got {nan!r}')
+
+
+def without_nan(planes: np.ndarray, nan: NotFinite) -> np.ndarray:
+    """Return ``[C, *spatial]`` with 0 for what is not finite, or raise a ValueError that says how many and where."""
+    check_nan(nan)
     finite = np.isfinite(planes)
     wrong = finite.size - np.count_nonzero(finite)
     if wrong and nan == "error":

@@ -16,6 +16,7 @@ from embedseg_ops.predict.blocks.engine import Writing
 from embedseg_ops.predict.blocks.grid import Box
 from embedseg_ops.predict.blocks.maps import TileMaps
 from embedseg_ops.predict.network import predict_tile
+from embedseg_ops.predict.prediction import NotFinite, without_nan
 from embedseg_ops.predict.prepare import Precision, Prepared, prepare
 from embedseg_ops.predict.zoom import Zoom
 
@@ -59,10 +60,12 @@ class Planes:
     Args:
         opens: returns the array ``[*spatial]`` or ``[C, *spatial]``.
         spatial_dims: 2 or 3.
+        nan: "zero" reads values that are not finite as 0.
     """
 
     opens: Callable[[], Any]
     spatial_dims: int
+    nan: NotFinite = "error"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,9 +81,9 @@ class Planes:
     def __getitem__(self, box: tuple[slice, ...]) -> np.ndarray:
         """Read a box of ``[C, *spatial]``."""
         array = self.opens()
-        if len(array.shape) == self.spatial_dims:
-            return np.asarray(array[box[1:]])[None]
-        return np.asarray(array[box])
+        flat = len(array.shape) == self.spatial_dims
+        planes = np.asarray(array[box[1:]])[None] if flat else np.asarray(array[box])
+        return without_nan(planes, self.nan) if self.nan == "zero" else planes  # else whoever measures it all says so
 
 
 @dataclass(frozen=True)

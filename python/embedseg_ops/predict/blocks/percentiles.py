@@ -76,6 +76,9 @@ def sample(image: Any) -> np.ndarray:
     for _, piece in pieces(image):
         flat = piece.reshape(len(piece), -1)
         if flat.dtype.kind == "f" and not np.isfinite(flat).all():
-            raise ValueError(f"image has {np.count_nonzero(~np.isfinite(flat))} or more values that are not finite")
+            raise ValueError(
+                f"image has {np.count_nonzero(~np.isfinite(flat))} or more values that are not finite: "
+                'give nan="zero" to take them as 0'
+            )
         found.append(flat[:, ::step])
     return np.concatenate(found, 1)

@@ -31,7 +31,9 @@ from embedseg_ops.predict.blocks.percentiles import image_percentiles
 from embedseg_ops.predict.blocks.postprocess_blocks import check_out, describe, scratch, sides
 from embedseg_ops.predict.blocks.sizes import HALOS, choose_core
 from embedseg_ops.predict.blocks.stores import SUFFIXES, check_own, open_labels
+from embedseg_ops.predict.checks import check_axes
 from embedseg_ops.predict.network import tile_sizes
+from embedseg_ops.predict.prediction import NotFinite, check_nan
 from embedseg_ops.predict.prepare import Precision, choose_precision
 from embedseg_ops.predict.scale import check_diameter, stretching, zoom_by
 from embedseg_ops.predict.scores import calibration_of
@@ -45,6 +47,7 @@ def segment_blocks(
     *,
     device: str | torch.device | None = None,
     diameter: float | None = None,
+    nan: NotFinite = "error",
     tile: int | None = None,
     overlap: int | None = None,
     precision: Precision = "float32",
@@ -77,6 +80,7 @@ def segment_blocks(
         device: where the network runs; None: CUDA where there is one, else the CPU.
         diameter: as of :func:`embedseg_ops.segment`; None, for a model that has one: estimated as there, in an image
             of more than 2²⁰ pixels (a volume of 2¹⁸) from objects in up to 64 windows, drawn by a seed.
+        nan: as of :func:`embedseg_ops.segment`.
         tile: see `predict_network`.
         overlap: see `predict_network`.
         precision: as of :func:`embedseg_ops.segment`; "auto" takes no client, whose workers may differ.
@@ -111,8 +115,9 @@ def segment_blocks(
     if scratch_dtype not in get_args(ScratchType):
         raise ValueError(f"scratch_dtype must be one of {', '.join(get_args(ScratchType))}, got {scratch_dtype!r}")
     opens = open_pixels(image, settings, choice or {})
-    planes = Planes(opens, settings.spatial_dims)
-    check_image(opens(), planes, settings)
+    check_nan(nan)
+    planes = Planes(opens, settings.spatial_dims, nan)
+    check_axes(tuple(opens().shape), settings)
     shape = planes.shape[1:]
     stretches = tuple(stretching(spacing, settings.spacing, len(shape)))
     halo = HALOS[len(shape)] if halo is None else halo
@@ -138,7 +143,7 @@ def segment_blocks(
         run = describe(shape, halo, options) | {
             "image": str(planes.dtype), "changed": changed(image), "model": digest(network), "device": runs_on,
             "tile": tiles[0], "overlap": tiles[1], "threads": threads, "precision": precision,
-            "scratch": scratch_dtype,
+            "nan": nan, "scratch": scratch_dtype,
         }  # fmt: skip
         place.start(run, resume)  # before the labels are made: what is there without a run is somebody's
         runner = partial(run_tasks, client=client, threads=threads, progress=progress)
@@ -227,14 +232,6 @@ def open_pixels(image: Any, settings: Settings, choice: Mapping[str, Any]) -> Ca
     if isinstance(image, str | os.PathLike) and Path(image).suffix != ".npy":
         return Opened(str(image), settings.spatial_dims, settings.channels, tuple(choice.items()))
     return handle(image, "image")
-
-
-def check_image(array: Any, planes: Planes, settings: Settings) -> None:
-    """Raise a ValueError unless the image has the model's axes and channels."""
-    if len(planes.shape) != settings.spatial_dims + 1 or planes.shape[0] != settings.channels:
-        axes = ["H", "W"] if settings.spatial_dims == 2 else ["D", "H", "W"]
-        expected = f"[{settings.channels}, {', '.join(axes)}]"
-        raise ValueError(f"image must be {expected} for this model, got shape {list(array.shape)}")
 
 
 def changed(image: Any) -> int | None:

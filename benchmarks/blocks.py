@@ -1,7 +1,8 @@
 """Images block by block against the whole: the same labels? memory, time, and what the usual ways change.
 
 ``python -m benchmarks.blocks --data FOLDER [--side 4096] [--memory 1GiB]``; FOLDER holds images/.
-Every figure is of a process of its own. Memory is the high-water mark of what is resident.
+Every figure is of a process of its own, from the file to the labels. Memory is the high-water mark of what is resident;
+"cpu" is seconds of processor, all threads together, for machines that others share.
 """
 
 import argparse
@@ -48,17 +49,17 @@ def mosaic(data: Path, side: int, tile: int = 250) -> np.ndarray:
 
 def whole(folder: Path) -> dict[str, Any]:
     """Segment the image in one piece, step by step; keep the network's output for the comparisons."""
+    begin, start = time.process_time(), time.perf_counter()
     network, settings = load_model()
     image = np.load(folder / "image.npy")
-    start = time.perf_counter()
     embedding, distance = predict_network(normalize(image[None], settings.percentiles), prepare(network))
     middle = time.perf_counter()
     labels = postprocess(embedding, distance, **settings.postprocess)[0].numpy()
     end = time.perf_counter()
-    peak = peak_memory()
+    cpu, peak = time.process_time() - begin, peak_memory()
     for name, array in (("embedding", embedding[0].contiguous()), ("distance", distance[0]), ("expected", labels)):
         np.save(folder / f"{name}.npy", np.asarray(array))
-    return {"network": middle - start, "postprocess": end - middle, "all": end - start, "memory": peak}
+    return {"network": middle - start, "postprocess": end - middle, "all": end - start, "cpu": cpu, "memory": peak}
 
 
 def blocks(folder: Path, memory: str, block: int | None, workers: int = 0) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def blocks(folder: Path, memory: str, block: int | None, workers: int = 0) -> di
     passes.merge_seeds = partial(timed_call, merge, times, "merge")  # type: ignore[assignment]
     out = folder / f"labels-{memory}-{block}-{workers}.npy"
     how: dict[str, Any] = {"memory": memory, "block": block, "progress": False}
-    start = time.perf_counter()
+    begin, start = time.process_time(), time.perf_counter()
     if workers:
         from distributed import Client, LocalCluster
 
@@ -83,7 +84,8 @@ def blocks(folder: Path, memory: str, block: int | None, workers: int = 0) -> di
     else:
         summary = segmenting.segment_blocks(folder / "image.npy", out, **how)
         end = time.perf_counter()
-    found = {"all": end - start, "passes": times, "memory": peak_memory(), "summary": vars(summary)}
+    cpu = time.process_time() - begin
+    found = {"all": end - start, "cpu": cpu, "passes": times, "memory": peak_memory(), "summary": vars(summary)}
     if (folder / "expected.npy").exists():
         expected = np.load(folder / "expected.npy", mmap_mode="r")
         found["differ"] = int(np.count_nonzero(np.load(out, mmap_mode="r") != expected))
@@ -164,9 +166,10 @@ def main() -> None:
         other = in_a_process(*given, "--only", "blocks")
         in_a_process(*given, "--only", "others")
         rest = sum(other["passes"].get(name, 0) for name in ("merge", "trim", "labels"))
-        print(f"time: {other['all'] / one['all']:.2f} x segment; merging, trimming and writing: "
-              f"{rest / other['passes']['network']:.3f} of the network; memory: {other['memory'] / 2**20:.0f} MiB "
-              f"of {options.memory}, segment {one['memory'] / 2**20:.0f} MiB")  # fmt: skip
+        print(f"time: {other['all'] / one['all']:.2f} x segment, of processor {other['cpu'] / one['cpu']:.2f} x; "
+              f"merging, trimming and writing: {rest / other['passes']['network']:.3f} of the network; "
+              f"memory: {other['memory'] / 2**20:.0f} MiB of {options.memory}, "
+              f"segment {one['memory'] / 2**20:.0f} MiB")  # fmt: skip
         if options.workers:
             single = in_a_process(*given, "--only", "blocks", "--workers", 1)
             double = in_a_process(*given, "--only", "blocks", "--workers", options.workers)

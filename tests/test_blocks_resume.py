@@ -85,15 +85,18 @@ import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from test_blocks_segment import image_of, small_model
 from embedseg_ops import segment_blocks
-from embedseg_ops.predict.blocks import growth
-if sys.argv[3] == "die":
-    growth.parts_to_wake = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from embedseg_ops.predict.blocks import growth, maps
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[3] == "writing":  # a tile is written, and no file says so
+    maps.sync = die
+if sys.argv[3] == "computing":
+    growth.parts_to_wake = die
 segment_blocks(image_of((60, 50)), sys.argv[2], small_model(), block=30, progress=False)
 """
 
 
 def test_sigkill_and_the_same_bits(tmp_path):
-    for what, code in (("die", -signal.SIGKILL), ("live", 0)):
+    for what, code in (("writing", -signal.SIGKILL), ("computing", -signal.SIGKILL), ("alive", 0)):
         arguments = [CHILD, str(Path(__file__).parent), str(tmp_path / "labels.npy"), what]
         done = subprocess.run([sys.executable, "-c", *arguments], capture_output=True, text=True, env=os.environ)
         assert done.returncode == code, done.stderr

@@ -28,7 +28,7 @@ from embedseg_ops.predict.blocks import passes
 from embedseg_ops.predict.blocks import segment_blocks as segmenting
 from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.network import predict_network
-from embedseg_ops.predict.prepare import prepare
+from embedseg_ops.predict.prepare import Precision, prepare
 
 
 def mosaic(data: Path, side: int, tile: int = 250) -> np.ndarray:
@@ -47,12 +47,12 @@ def mosaic(data: Path, side: int, tile: int = 250) -> np.ndarray:
     return image
 
 
-def whole(folder: Path) -> dict[str, Any]:
+def whole(folder: Path, precision: Precision = "float32") -> dict[str, Any]:
     """Segment the image in one piece, step by step; keep the network's output for the comparisons."""
     begin, start = time.process_time(), time.perf_counter()
     network, settings = load_model()
     image = np.load(folder / "image.npy")
-    embedding, distance = predict_network(normalize(image[None], settings.percentiles), prepare(network))
+    embedding, distance = predict_network(normalize(image[None], settings.percentiles), prepare(network, precision))
     middle = time.perf_counter()
     labels = postprocess(embedding, distance, **settings.postprocess)[0].numpy()
     end = time.perf_counter()
@@ -62,7 +62,9 @@ def whole(folder: Path) -> dict[str, Any]:
     return {"network": middle - start, "postprocess": end - middle, "all": end - start, "cpu": cpu, "memory": peak}
 
 
-def blocks(folder: Path, memory: str, block: int | None, workers: int = 0) -> dict[str, Any]:
+def blocks(
+    folder: Path, memory: str, block: int | None, workers: int = 0, precision: Precision = "float32"
+) -> dict[str, Any]:
     """Segment the image in blocks; time each pass."""
     times: dict[str, float] = {}
     for module in (passes, segmenting):
@@ -71,7 +73,7 @@ def blocks(folder: Path, memory: str, block: int | None, workers: int = 0) -> di
     merge = passes.merge_seeds
     passes.merge_seeds = partial(timed_call, merge, times, "merge")  # type: ignore[assignment]
     out = folder / f"labels-{memory}-{block}-{workers}.npy"
-    how: dict[str, Any] = {"memory": memory, "block": block, "progress": False}
+    how: dict[str, Any] = {"memory": memory, "block": block, "precision": precision, "progress": False}
     begin, start = time.process_time(), time.perf_counter()
     if workers:
         from distributed import Client, LocalCluster
@@ -145,13 +147,14 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=4096)
     parser.add_argument("--memory", default="1GiB")
     parser.add_argument("--block", type=int)
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--keep", type=Path, help="folder for the arrays; without, they are removed")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--only", choices=["whole", "blocks", "others"])
     options = parser.parse_args()
     step = {
-        "whole": lambda: whole(options.keep),
-        "blocks": lambda: blocks(options.keep, options.memory, options.block, options.workers),
+        "whole": lambda: whole(options.keep, options.precision),
+        "blocks": lambda: blocks(options.keep, options.memory, options.block, options.workers, options.precision),
         "others": lambda: others(options.keep, options.block or 1024),
     }
     if options.only in step:
@@ -161,7 +164,8 @@ def main() -> None:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "image.npy", mosaic(options.data, options.side))
-        given = ["--keep", folder, "--memory", options.memory, *(["--block", options.block] if options.block else [])]
+        given = ["--keep", folder, "--memory", options.memory, "--precision", options.precision]
+        given += ["--block", options.block] if options.block else []
         one = in_a_process(*given, "--only", "whole")
         other = in_a_process(*given, "--only", "blocks")
         in_a_process(*given, "--only", "others")

@@ -20,6 +20,7 @@ from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.version import __version__
 
 HEADER = b"embedseg-ops wrote here what it found out about the training images; without it, they are read again\n"
+FORMAT = 1  # one more when what a fact means changes
 SETTLED = 2.0  # seconds; within the tick of its file system's clock, a file may change and keep its time
 UNSETTLED = "-"  # the key of what is not kept
 Facts = dict[str, Any]
@@ -127,7 +128,7 @@ def key_of(source: Source, how: object) -> str:
     files = [(str(path), *stamp(path)) for path in files_of(source)]
     if time.time() - max(changed for _, _, changed in files) / 1e9 < SETTLED:
         return UNSETTLED
-    return checksum(repr((__version__, how, source.masks, files)).encode()).decode()
+    return checksum(repr((FORMAT, __version__, how, source.masks, files)).encode()).decode()
 
 
 def files_of(source: Source) -> Iterator[Path]:

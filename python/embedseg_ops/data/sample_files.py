@@ -165,7 +165,7 @@ def open_folder(
         how = percentiles, spatial_dims, sorted(way.items())
         found_out = partial(survey, percentiles=percentiles, spatial_dims=spatial_dims, choice=way)
         facts = known.facts(sources[part], how, found_out, name=f"reading {folder}", shown=shown, done=part.start)
-        return [SampleFile(source, way, stamps=found, **without_notes(one))
+        return [SampleFile(source, way, stamps=found, **without_notes(one, known.group.rank == 0))
                 for source, found, one in zip(sources[part], stamps[part], facts, strict=True)]  # fmt: skip
 
     with gathered(folder):
@@ -200,10 +200,11 @@ def survey(source: Source, percentiles: Percentiles, spatial_dims: int, choice: 
     }
 
 
-def without_notes(facts: Facts) -> Facts:
-    """Tell the notes of a `survey`, and return the rest."""
+def without_notes(facts: Facts, told: bool) -> Facts:
+    """Return what a `survey` found out; its notes are `told` to the user."""
     for note in facts.pop("notes"):
-        warnings.warn(note, DataWarning, stacklevel=2)
+        if told:
+            warnings.warn(note, DataWarning, stacklevel=2)
     return facts
 
 

@@ -2,7 +2,7 @@
 // call through torch.ops need not.
 #pragma once
 
-#include <string>
+#include <optional>
 
 #include "common/embedding.h"
 #include "common/labels.h"
@@ -56,6 +56,19 @@ inline void check_labelled(const Tensor& embedding, const Tensor& labels) {
 inline Sizes size_of_table(const Tensor& table, const Tensor& embedding) {
   const int64_t objects = table.dim() == 3 ? table.sizes()[1] : 0;
   return {embedding.sizes()[0], objects, embedding.sizes()[1]};
+}
+
+// What direction_gradient takes: gradients, weighted_gradients and weights in the dtype to compute in.
+inline void check_gradients(const Tensor& embedding, const Tensor& labels, const Tensor& gradients,
+                            const std::optional<Tensor>& weights, const std::optional<Tensor>& weighted_gradients) {
+  check_labelled(embedding, labels);
+  const ScalarType dtype = compute_dtype(embedding.scalar_type());
+  const Sizes table = size_of_table(gradients, embedding);
+  check_flat(gradients, "gradients", dtype, table, embedding);
+  STD_TORCH_CHECK(weights.has_value() == weighted_gradients.has_value(), "weights: come with weighted_gradients");
+  if (!weights) return;
+  check_flat(*weights, "weights", dtype, size_of_map(embedding), embedding);
+  check_flat(*weighted_gradients, "weighted_gradients", dtype, table, embedding);
 }
 
 }  // namespace embedseg

@@ -8,16 +8,9 @@ namespace embedseg::cuda {
 
 namespace {
 
-// gradients, weighted_gradients and weights: contiguous, float64 for a float64 embedding, else float32
 Tensor direction_gradient(const Tensor& embedding, const Tensor& labels, const Tensor& gradients,
                           const std::optional<Tensor>& weights, const std::optional<Tensor>& weighted_gradients) {
-  check_labelled(embedding, labels);
-  const ScalarType dtype = compute_dtype(embedding.scalar_type());
-  const Sizes table = size_of_table(gradients, embedding);
-  check_flat(gradients, "gradients", dtype, table, embedding);
-  STD_TORCH_CHECK(weights.has_value() == weighted_gradients.has_value(), "weights: come with weighted_gradients");
-  if (weights) check_flat(*weights, "weights", dtype, size_of_map(embedding), embedding);
-  if (weights) check_flat(*weighted_gradients, "weighted_gradients", dtype, table, embedding);
+  check_gradients(embedding, labels, gradients, weights, weighted_gradients);
   Tensor output = torch::stable::empty_like(embedding);
   const Device device(embedding);
   const GradientTask task = {view_of(embedding),

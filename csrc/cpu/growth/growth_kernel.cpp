@@ -94,8 +94,8 @@ class Growth {
 
   void prefetch_around(int64_t block) {
     for (const int64_t row : blocks_.rows_around()) {
-      verdicts_.prefetch(block + row);
-      __builtin_prefetch(blocks_.labels(block + row));
+      prefetch(verdicts_.place(block + row));
+      prefetch(blocks_.labels(block + row));
     }
   }
 

@@ -15,7 +15,7 @@ class Verdicts {
  public:
   explicit Verdicts(int64_t blocks) : entries_(blocks * ways) {}
 
-  void prefetch(int64_t block) const { __builtin_prefetch(&entries_[block * ways]); }
+  const void* place(int64_t block) const { return &entries_[block * ways]; }
 
   // The pixels of the block that the object may take; judge() says so where it is not known yet.
   template <class Judge>

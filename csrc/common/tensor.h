@@ -7,6 +7,7 @@
 #include <torch/headeronly/util/BFloat16.h>
 #include <torch/headeronly/util/Half.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -37,8 +38,19 @@ inline std::array<double, 3> spacing_3d(const std::vector<double>& spacing) {
   return {1.0, 1.0, 1.0};
 }
 
+// torch::stable::empty has the dispatcher look the operator up by its name, every time: a microsecond, where a small
+// image's components take one as well.
 inline Tensor empty(const std::vector<int64_t>& size, ScalarType dtype, const Tensor& like) {
-  Tensor tensor = torch::stable::empty(size, dtype, std::nullopt, like.device());
+  std::vector<int64_t> strides(size.size(), 1);
+  for (size_t axis = size.size(); axis > 1; --axis)
+    strides[axis - 2] = strides[axis - 1] * std::max<int64_t>(size[axis - 1], 1);
+  int32_t device = 0;
+  TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(like.get(), &device));
+  const int32_t type = torch::stable::detail::to<int32_t>(torch::stable::detail::from(dtype));
+  AtenTensorHandle handle = nullptr;
+  TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<int64_t>(size.size()), size.data(), strides.data(), type,
+                                                  device, like.get_device_index(), &handle));
+  const Tensor tensor(handle);
   if (tensor.is_cpu())
     prefer_huge_pages(tensor.data_ptr(), tensor.numel() * static_cast<int64_t>(tensor.element_size()));
   return tensor;

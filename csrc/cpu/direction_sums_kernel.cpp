@@ -86,7 +86,7 @@ class LaneSumCache {
   }
 
   void write_through() {
-    for (int64_t slot = 0; slot < slots_; ++slot) replace(slot, -1);
+    for (int64_t slot = 0; slot < slots_; ++slot) empty_slot(slot);
   }
 
  private:
@@ -97,14 +97,17 @@ class LaneSumCache {
   }
 
   [[gnu::noinline]] void replace(int64_t slot, int64_t row) {
+    empty_slot(slot);
     Fixeds* sums = &lanes_[slot * channels()];
-    if (pixels_[slot] > 0) empty_slot(slot, sums);
     for_channels<D>(channels(), [&](int64_t i) { sums[i] = Fixeds{}; });
     rows_[slot] = row;
     pixels_[slot] = 0;
   }
 
-  void empty_slot(int64_t slot, Fixeds* sums) {
+  // A slot without pixels is not looked at: on a small image most of the lanes never come into a cache.
+  void empty_slot(int64_t slot) {
+    if (pixels_[slot] == 0) return;
+    Fixeds* sums = &lanes_[slot * channels()];
     int64_t* row = &task_.table[rows_[slot] * task_.row_size];
     const Fixed<C> bias = static_cast<Fixed<C>>(pixels_[slot]) * std::bit_cast<Fixed<C>>(round_bias<C>);
     const std::lock_guard lock(task_.row_locks[rows_[slot] % task_.row_locks.size()]);  // other threads add as well

@@ -38,7 +38,7 @@ def test_the_least_compute_capability_is_found_out_at_build(tmp_path):
 
 
 def test_a_tensor_on_an_older_gpu_says_so(monkeypatch):
-    tensor = SimpleNamespace(device=torch.device("cuda", 0))
+    tensor = SimpleNamespace(device=torch.device("cuda", 0), is_cuda=True)
     monkeypatch.setattr(arguments, "HAS_CUDA", True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
     with pytest.raises(RuntimeError, match=r"labels is on cuda:0, of compute capability 7\.5, but .* 8\.0"):

@@ -148,4 +148,4 @@ def test_vmap_is_a_loop(name):
 def test_a_build_without_cuda_says_so(monkeypatch):
     monkeypatch.setattr(arguments, "HAS_CUDA", False)
     with pytest.raises(RuntimeError, match="labels is on cuda:0, but this build of embedseg_ops has no CUDA kernels"):
-        arguments.check_device(SimpleNamespace(device=torch.device("cuda:0")), "labels")
+        arguments.check_device(SimpleNamespace(device=torch.device("cuda:0"), is_cuda=True), "labels")

@@ -22,7 +22,7 @@ RELABEL = "number the objects 1, 2, … with skimage.segmentation.relabel_sequen
 
 def check_device(tensor: Tensor, name: str) -> None:
     """Raise a RuntimeError for a tensor on a GPU where this build has no kernels for it."""
-    if tensor.device.type != "cuda":
+    if not tensor.is_cuda:
         return
     if not HAS_CUDA:
         raise RuntimeError(

@@ -97,37 +97,36 @@ def as_image_batch(
     """
     vectors: Tensor = as_tensor(embedding, "embedding")
     tensor: Tensor = as_tensor(other, name)
-    single: bool = _is_single(vectors, tensor, name, spatial_dims)
-    channel_axis: int = 0 if single else 1
-    expected = [*vectors.shape[:channel_axis], *vectors.shape[channel_axis + 1 :]]
-    if list(tensor.shape) != expected:
+    shape, map_shape = list(vectors.shape), list(tensor.shape)  # a shape takes longer to ask for than to compare
+    single = _is_single(shape, map_shape, name, spatial_dims)
+    channel_axis = 0 if single else 1
+    if map_shape != shape[:channel_axis] + shape[channel_axis + 1 :]:
         raise shape_error(vectors, channel_axis, tensor, name)
     if single:
         vectors, tensor = vectors.unsqueeze(0), tensor.unsqueeze(0)
     check_embedding(vectors)
     check_same_device(vectors, tensor, name)
-    check_pixels(tensor.shape[1:], name)
+    check_pixels(map_shape[channel_axis:], name)
     return vectors, tensor.contiguous(), answer_like(other, single)
 
 
-def _is_single(vectors: Tensor, tensor: Tensor, name: str, spatial_dims: int | None) -> bool:
-    """Return whether the arrays are one image without a batch axis."""
+def _is_single(shape: list[int], map_shape: list[int], name: str, spatial_dims: int | None) -> bool:
+    """Return whether an embedding and a map of these shapes are one image without a batch axis."""
     check_spatial_dims(spatial_dims)
-    shape = list(vectors.shape)
     if spatial_dims is not None:
-        if vectors.ndim not in (spatial_dims + 1, spatial_dims + 2):
+        if len(shape) not in (spatial_dims + 1, spatial_dims + 2):
             axes = "H, W" if spatial_dims == 2 else "depth, H, W"
             raise ValueError(
                 f"embedding must be [B, D, {axes}] or [D, {axes}] with spatial_dims={spatial_dims}, got shape {shape}"
             )
-        return vectors.ndim == spatial_dims + 1
-    if vectors.ndim not in (3, 4, 5):
+        return len(shape) == spatial_dims + 1
+    if len(shape) not in (3, 4, 5):
         raise ValueError(f"embedding must be [B, D, *spatial] or [D, *spatial], 2D or 3D, got shape {shape}")
-    if vectors.ndim != 4 or list(tensor.shape) != shape[1:]:
-        return vectors.ndim == 3
+    if len(shape) != 4 or map_shape != shape[1:]:
+        return len(shape) == 3
     if shape[0] == shape[1]:
         raise ValueError(
-            f"embedding of shape {shape} with {name} of shape {list(tensor.shape)} is a batch of images as well as one "
+            f"embedding of shape {shape} with {name} of shape {map_shape} is a batch of images as well as one "
             "volume: say spatial_dims=2 (images) or spatial_dims=3 (volume)"
         )
     return True

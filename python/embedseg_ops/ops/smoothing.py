@@ -8,11 +8,12 @@ from embedseg_ops.ops.vmap import fold_into_batch
 
 
 def gaussian(images: Tensor, sigma: float) -> Tensor:
-    """Smooth ``[B, *spatial]`` with a Gaussian of `sigma` pixels, edges reflected (d c b a | a b c d | d c b a).
+    """Smooth float32 or float64 ``[B, *spatial]`` with a Gaussian of `sigma` pixels.
 
-    The same as ``scipy.ndimage.gaussian_filter(image, sigma)``: cut off at 4 σ. Computes in float32, or in float64.
+    The same as ``scipy.ndimage.gaussian_filter(image, sigma)``: edges reflected (d c b a | a b c d | d c b a), cut off
+    at 4 σ.
     """
-    smoothed: Tensor = torch.ops.embedseg_ops.smooth(widened(images).detach(), sigma)
+    smoothed: Tensor = torch.ops.embedseg_ops.smooth(images.detach(), sigma)
     return smoothed
 
 

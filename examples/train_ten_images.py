@@ -50,6 +50,6 @@ print(f"{labels.max()} objects of {truth.max()}, AP at IoU 0.5: {precision.value
 pictures = {
     "image": figures.overlay(image, np.zeros_like(truth), scale=3),
     "labels": figures.overlay(image, labels, scale=3),
-    "matched, missed, false": figures.matches(truth, labels, image, scale=3),
+    figures.MATCH_COLOURS: figures.matches(truth, labels, image, scale=3),
 }
 Image.fromarray(figures.panels(list(pictures.values()), list(pictures)))

@@ -7,6 +7,8 @@ from typing import Literal
 
 import pytest
 
+from embedseg_ops.command import values
+from embedseg_ops.command.main import COMMANDS, make_parser
 from embedseg_ops.command.options import add_options, argument_help, make
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.train.options import Options
@@ -91,6 +93,32 @@ def test_the_help_is_the_docstrings():
     parser = argparse.ArgumentParser()
     add_options(parser, Outer)
     assert "10 % is fast" in parser.format_help()
+
+
+def test_the_help_speaks_of_what_can_be_typed():
+    parser = make_parser()
+    commands = parser._subparsers._group_actions[0].choices
+    assert commands.keys() == COMMANDS.keys()
+    for name, command in commands.items():
+        said = " ".join(command.format_help().split())
+        assert f"Example: embedseg-ops {name}" in said
+        for words in ("None", ":func:", "`", "(default: )", "False", "True"):
+            assert words not in said, (name, words)
+        for action in command._actions:
+            assert action.help, action.option_strings
+            named = action.metavar or action.choices or action.type in (None, values.device)
+            assert named or action.nargs == 0 or not action.option_strings, action.option_strings
+
+
+def test_the_examples_in_the_help_can_be_parsed():
+    for name, module in COMMANDS.items():
+        options = make_parser().parse_args(module.EXAMPLE.split())
+        assert options.run is module.run, name
+
+
+def test_what_may_be_none_can_be_given_as_none():
+    assert parse(Settings, "--spacing", "none").spacing is None
+    assert parse(Settings, "--spacing", "[2, 1, 1]", "--spatial-dims", "3").spacing == (2.0, 1.0, 1.0)
 
 
 def test_the_postprocessing_is_given_as_json():

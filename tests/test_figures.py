@@ -165,3 +165,11 @@ def test_panels_are_tiled_with_margins():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_titles_stand_on_one_line_and_above_their_own_pictures():
+    white = np.full((200, 100, 3), 255, np.uint8)
+    dark = [(figures.panels([white], [title]) < 128).any((1, 2)) for title in ("ours", "axes", "Half")]
+    assert len({np.flatnonzero(rows)[-1] for rows in dark}) == 1  # their last rows
+    sheet = figures.panels([white, white], ["a title that is much too long", "b"])
+    assert (sheet[:, 112:124] == 255).all()  # between the two

@@ -27,6 +27,7 @@ from embedseg_ops.model.settings import Settings
 from embedseg_ops.predict.prediction import predict_image
 
 HELP = "segment real nuclei with the model that comes with the package"
+EXAMPLE = "demo"
 
 
 SMALLEST = 256  # pixels of a picture's side; smaller images are drawn larger
@@ -102,7 +103,7 @@ def draw_steps(shown: Demonstration) -> figures.Picture:
         "embedding": figures.embedding_rgb(shown.embedding),
         "distance map": figures.distance_heat(shown.distance),
         "objects": figures.colour_labels(shown.labels),
-        "matched, missed, false": figures.matches(shown.truth, shown.labels, image),
+        figures.MATCH_COLOURS: figures.matches(shown.truth, shown.labels, image),
     }
     times = max(1, SMALLEST // min(shown.truth.shape))
     return figures.panels([one.repeat(times, 0).repeat(times, 1) for one in pictures.values()], list(pictures))
@@ -116,10 +117,13 @@ def write_picture(path: Path, picture: figures.Picture) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of ``demo``."""
-    parser.add_argument("--3d", dest="volume", action="store_true", help="a volume, with the model for volumes")
-    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for labels and pictures (%(default)s)")
+    parser.add_argument("--3d", dest="volume", action="store_true", help="segment a volume, with the model for volumes")
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo"), metavar="FOLDER",
+        help="folder for labels and pictures (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--model", help=f"{MODEL_HELP} (default: {DEFAULT})")
-    parser.add_argument("--device", type=values.device, help="cpu, cuda, cuda:N or mps; CUDA where there is one")
+    values.add_device(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace files that something else wrote")
 
 

@@ -17,6 +17,7 @@ from embedseg_ops.evaluate.report import html_report
 from embedseg_ops.evaluate.summary import Pair, find_pairs, read_pair, summarize, table, write_json
 
 HELP = "measure predicted labels against the truth"
+EXAMPLE = "evaluate truth labels --report report.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--spatial-dims", type=int, choices=(2, 3), default=2, help="2 for images, 3 for volumes (default: %(default)s)"
     )
-    parser.add_argument("--json", type=Path, help="write the measures there, too")
-    parser.add_argument("--report", type=Path, help="write an HTML page of measures, charts and pictures there")
-    parser.add_argument("--images", type=Path, help="folder of the images, for the report to draw on")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measures there, too")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="write an HTML page of measures, charts and pictures there"
+    )
+    parser.add_argument("--images", type=Path, metavar="FOLDER", help="folder of the images, for the report to draw on")
     parser.add_argument("--explain", action="store_true", help="say what the measures mean")
     parser.add_argument("--overwrite", action="store_true", help="replace files that something else wrote")
 

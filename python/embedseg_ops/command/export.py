@@ -19,6 +19,7 @@ from embedseg_ops.model.registry import DEFAULT, MODEL_HELP, find_model
 from embedseg_ops.model.settings import Settings
 
 HELP = "write a model for other programs"
+EXAMPLE = "export RUN/best.safetensors --to onnx --out model.onnx"
 KINDS = {
     "onnx": "the network, for ONNX Runtime and others",
     "bioimageio": "a package for bioimage.io",
@@ -32,11 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", nargs="?", help=f"{MODEL_HELP} (default: {DEFAULT})")
     kinds = "; ".join(f"{name}: {text}" for name, text in KINDS.items())
     parser.add_argument("--to", choices=KINDS, required=True, metavar="FORMAT", help=kinds)
-    parser.add_argument("--out", type=Path, required=True, help="file to write: NAME.onnx, NAME.zip or NAME.pt2")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="file to write: NAME.onnx, NAME.zip or NAME.pt2"
+    )
     parser.add_argument("--device", type=values.device, help="of aoti, what to compile for: cpu (the default) or cuda")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     group = parser.add_argument_group("bioimageio")
-    group.add_argument("--image", type=Path, help="an image that the model knows, for tests and for the cover")
+    group.add_argument(
+        "--image", type=Path, metavar="FILE", help="an image that the model knows, for tests and for the cover"
+    )
     group.add_argument("--name", help="of the model")
     group.add_argument("--author", action="append", help="a name; again for another")
     group.add_argument("--licence", help="of the weights, such as CC-BY-4.0 (default: what the model's file says)")

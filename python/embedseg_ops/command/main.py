@@ -25,6 +25,7 @@ STATUS = (
     "Exit status: 0 all done; 1 some files failed, or the work could not be finished; 2 wrong options, files or "
     "devices, and nothing was done; 130 interrupted. Every error is one line."
 )
+MORE = f"embedseg-ops COMMAND --help lists the options of a command, with an example. {STATUS}"
 
 
 class Parser(argparse.ArgumentParser):
@@ -80,11 +81,12 @@ def ending_as_an_interrupt() -> Iterator[None]:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; every command's module says its help and its options."""
-    parser = Parser(prog="embedseg-ops", description="Instance segmentation with pixel embeddings.", epilog=STATUS)
+    parser = Parser(prog="embedseg-ops", description="Instance segmentation with pixel embeddings.", epilog=MORE)
     parser.add_argument("--version", action="version", version=version())
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
-        command = commands.add_parser(name, help=module.HELP, description=module.HELP, epilog=STATUS)
+        epilog = f"Example: embedseg-ops {module.EXAMPLE} · {STATUS}"
+        command = commands.add_parser(name, help=module.HELP, description=f"{module.HELP}.", epilog=epilog)
         module.add_arguments(command)
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
         command.set_defaults(run=module.run)

@@ -10,6 +10,7 @@ from embedseg_ops.model.hub import EXPECTED
 from embedseg_ops.model.registry import MODELS
 
 HELP = "list the models that have names, or show a model's card"
+EXAMPLE = "models nuclei"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -36,12 +36,14 @@ def add_options(parser: argparse._ActionsContainer, cls: type, skip: Collection[
         wanted = field_type(cls, field.name)
         if dataclasses.is_dataclass(wanted):
             assert isinstance(wanted, type)
-            parser.add_argument(spelled(f"no_{name}"), action="store_true", help=help_of[field.name])
+            parser.add_argument(
+                spelled(f"no_{name}"), action="store_true", help=help_of[field.name].removeprefix("None: ")
+            )
             add_options(parser, wanted, prefix=f"{name}_")
         else:
             default = default_of(field)
-            shown = json.dumps(default) if isinstance(default, dict | tuple) else default
-            text = f"{help_of[field.name]} (default: {shown})".replace("%", "%%")
+            shown = "" if default == "" else f" (default: {in_words(default)})"
+            text = f"{for_the_terminal(help_of[field.name])}{shown}".replace("%", "%%")
             found = range_of(cls, field)
             reading = how_to_read(reader_of(found) if found else wanted, may_be_none(cls, field.name))
             parser.add_argument(spelled(name), default=default, help=text, **reading)
@@ -60,11 +62,11 @@ def add_parameters(
         default: what holds without the option, in words.
         aliases: second names of options.
     """
-    help_of = argument_help(function)
-    for name in typing.get_type_hints(keywords):
+    help_of, hints = argument_help(function), typing.get_type_hints(keywords)
+    for name in hints:
         names = [spelled(name), *([aliases[name]] if name in aliases else [])]
         reading = how_to_read(field_type(keywords, name), may_be_none(keywords, name))
-        text = f"{help_of[name]} (default: {default})".replace("%", "%%")
+        text = f"{for_the_terminal(help_of[name], hints)} (default: {default})".replace("%", "%%")
         parser.add_argument(*names, dest=name, default=argparse.SUPPRESS, help=text, **reading)
 
 
@@ -92,9 +94,25 @@ def argument_help(cls: Callable[..., Any]) -> dict[str, str]:
     section = inspect.getdoc(cls).partition("Args:\n")[2].partition("\n\n")[0]  # type: ignore[union-attr]
     entries = re.split(r"^    (\w+): ", section, flags=re.MULTILINE)[1:]
     return {
-        name: re.sub(r"[`]", "", " ".join(text.split())).removesuffix(".")
+        name: re.sub(r":\w+:(?=`)|`", "", " ".join(text.split())).removesuffix(".")
         for name, text in zip(entries[::2], entries[1::2], strict=True)
     }
+
+
+def for_the_terminal(text: str, names: Collection[str] = ()) -> str:
+    """Return what a docstring says as somebody would type it: ``none`` for None, and options for other arguments."""
+    for name in names:
+        text = re.sub(rf"\b{name}\b", spelled(name), text) if "_" in name else text
+    return re.sub(r"\bNone\b", "none", text)
+
+
+def in_words(default: Any) -> str:
+    """Return a default as it is typed."""
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, dict | tuple):
+        return json.dumps(default)
+    return "none" if default is None else str(default)
 
 
 def spelled(name: str) -> str:
@@ -120,12 +138,13 @@ def how_to_read(wanted: Any, optional: bool) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction}
     origin = dict if typing.is_typeddict(wanted) else typing.get_origin(wanted) or wanted
     if origin in (dict, tuple):
-        return {"type": json_of(origin), "metavar": "JSON"}
+        return {"type": or_none(json_of(origin)) if optional else json_of(origin), "metavar": "JSON"}
     if typing.get_origin(wanted) is typing.Literal:
         words = [*typing.get_args(wanted), *(["none"] if optional else [])]
         return {"type": word_or_none, "choices": [None if word == "none" else word for word in words],
                 "metavar": "{" + ",".join(words) + "}"}  # fmt: skip
-    return {"type": or_none(wanted) if optional else wanted, "metavar": wanted.__name__.upper()}
+    metavar = "TEXT" if wanted is str else wanted.__name__.upper()
+    return {"type": or_none(wanted) if optional else wanted, "metavar": metavar}
 
 
 def word_or_none(text: str) -> str | None:

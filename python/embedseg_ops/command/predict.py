@@ -29,11 +29,13 @@ from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.options import PostprocessOptions
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.memory import memory_free, memory_needed
+from embedseg_ops.predict.network import OVERLAPS, TILES
 from embedseg_ops.predict.prediction import NotFinite
 from embedseg_ops.predict.prepare import Precision
 from embedseg_ops.predict.segment import segment, segment_with_scores
 
 HELP = "segment images with a model"
+EXAMPLE = "predict scans --out labels --write labels,overlay,table"
 ALIASES = {"seed_threshold": "--threshold", "min_object_size": "--min-size"}
 SEGMENT = argument_help(segment)
 Model = tuple[EmbeddingModel, Settings]
@@ -44,12 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", help="image files, folders of them, or patterns such as 'scans/*.tif'")
     parser.add_argument("--model", help=f"{MODEL_HELP} (default: {DEFAULT})")
     parser.add_argument(
-        "--out", type=Path, required=True,
+        "--out", type=Path, required=True, metavar="PATH",
         help="folder for the outputs, folders in it as in the input; or NAME.zarr or .tif for one image of any size",
     )  # fmt: skip
-    parser.add_argument("--device", type=values.device, help="cpu, cuda, cuda:N or mps; CUDA where there is one")
+    values.add_device(parser)
     parser.add_argument(
-        "--recursive", action=argparse.BooleanOptionalAction, default=True, help="look into folders in folders"
+        "--recursive",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="look into folders in folders (default: yes)",
     )
     kinds = "; ".join(f"{name}: {writer.help}" for name, writer in WRITERS.items())
     parser.add_argument(
@@ -59,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-overlay", action="store_true", help="write no overlay")
     parser.add_argument("--ids", action="store_true", help="write the objects' ids onto the overlay")
     parser.add_argument(
-        "--gamma", type=values.number(above=True), default=DIM,
+        "--gamma", type=values.number(above=True), default=DIM, metavar="FLOAT",
         help="of the overlay: below 1 lightens what is dim (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace files that something else wrote")
@@ -68,14 +73,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network = parser.add_argument_group("the network")
     network.add_argument(
         "--diameter", type=values.length, metavar="LENGTH",
-        help="of the objects, for a model that has one: in pixels, or 8um where the file tells the size of a pixel; "
-        "estimated if not given",
+        help="median diameter of the objects, for a model that has one: in pixels, or 8um where the file tells the "
+        "size of a pixel (default: estimated)",
     )  # fmt: skip
     network.add_argument(
         "--nan", choices=get_args(NotFinite), default="error", help=f"{SEGMENT['nan']} (default: %(default)s)"
     )
-    network.add_argument("--tile", type=values.whole(1), help="largest side of a tile, in pixels")
-    network.add_argument("--overlap", type=values.whole(0), help="of neighbouring tiles, in pixels")
+    for name, least, told, sizes in (
+        ("--tile", 1, "largest side of a tile", TILES), ("--overlap", 0, "of neighbouring tiles", OVERLAPS)
+    ):  # fmt: skip
+        told = f"{told}, in pixels (default: {sizes[2]}, in volumes {sizes[3]})"
+        network.add_argument(name, type=values.whole(least), metavar="INT", help=told)
     network.add_argument(
         "--precision", choices=get_args(Precision), default="float32",
         help=f"{SEGMENT['precision']} (default: %(default)s)",

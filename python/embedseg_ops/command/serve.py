@@ -14,6 +14,7 @@ from embedseg_ops.model.files import load_model
 from embedseg_ops.model.registry import DEFAULT, MODEL_HELP
 
 HELP = "open a page in the browser to segment images"
+EXAMPLE = "serve --model nuclei-crowded"
 NEEDS = ("starlette", "uvicorn", "roifile")
 SHORTEST_TOKEN = 16  # letters
 
@@ -21,12 +22,15 @@ SHORTEST_TOKEN = 16  # letters
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of ``serve``."""
     parser.add_argument("--model", help=f"{MODEL_HELP} (default: {DEFAULT})")
-    parser.add_argument("--device", type=values.device, help="cpu, cuda, cuda:N or mps; CUDA where there is one")
+    values.add_device(parser)
     parser.add_argument(
         "--host", default=LOOPBACK[0],
         help="address to listen on (default: %(default)s, this machine alone); any other needs a token",
     )  # fmt: skip
-    parser.add_argument("--port", type=values.whole(0), default=8477, help="default: %(default)s; 0: any that is free")
+    parser.add_argument(
+        "--port", type=values.whole(0), default=8477, metavar="INT",
+        help="to listen on; 0: any that is free (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument(
         "--token", help=f"what visitors have to know, {SHORTEST_TOKEN} letters or more; made up where one is needed"
     )

@@ -43,17 +43,24 @@ SMALL = 2**30  # bytes; what needs less is segmented in one piece, or fails as i
 
 def add_arguments(group: Any) -> None:
     """Describe the options of images of any size."""
-    group.add_argument("--level", type=values.whole(0), default=0, help="of a pyramid; 0 is the largest (default: 0)")
     group.add_argument(
-        "--memory", type=memory, default="4GiB",
-        help="of this process or of each worker, where --out is a .zarr or an image would not fit (default: 4GiB)",
+        "--level", type=values.whole(0), default=0, metavar="INT",
+        help="of a pyramid: its number, 0 for the largest (default: 0)",
+    )  # fmt: skip
+    group.add_argument(
+        "--memory", type=memory, default="4GiB", metavar="SIZE",
+        help="what this process, or each worker, may use where --out is a .zarr or an image would not fit "
+        "(default: 4GiB)",
     )  # fmt: skip
     group.add_argument(
         "--scratch-dtype", choices=get_args(ScratchType), default="float32",
         help=f"{argument_help(segment_blocks)['scratch_dtype']} (default: %(default)s)",
     )  # fmt: skip
     where = group.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=values.whole(1), help="processes on this machine, with dask (default: this)")
+    where.add_argument(
+        "--workers", type=values.whole(1), metavar="INT",
+        help="processes on this machine, with dask (default: this one alone)",
+    )  # fmt: skip
     where.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster that sees the files")
 
 

@@ -25,6 +25,7 @@ from embedseg_ops.train.options import Options
 from embedseg_ops.train.trainer import Trainer
 
 HELP = "train a model on images and label maps"
+EXAMPLE = "train DATA --out RUN"
 KNOWN = "samples.cache"
 FILES = ("run.toml", KNOWN, "checkpoint.pt", "losses.csv", "best.safetensors", "last.safetensors")
 FOUND_OUT = ("channels", "calibration", "training", "scores")  # settings that no option gives
@@ -35,14 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data", type=Path, help="folder with images/ and labels/, or with train/ and perhaps val/ that are such folders"
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder for the run; one that was begun is continued")
     parser.add_argument(
-        "--config", type=Path, metavar="TOML",
-        help="take options from this file; those given here go first. Every run writes one, OUT/run.toml",
+        "--out", type=Path, required=True, metavar="FOLDER", help="folder for the run; one that was begun is continued"
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE",
+        help="take options from this TOML file; those given here go first. Every run writes one, OUT/run.toml",
     )  # fmt: skip
     parser.add_argument(
-        "--hold-out", type=values.whole(2, also=[0]), default=8,
-        help="without val/, validate on every n-th image; 0: on none (default: %(default)s)",
+        "--hold-out", type=values.whole(2, also=[0]), default=8, metavar="INT",
+        help="without val/, hold every n-th image out, to validate on; 0: none (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--init",
@@ -50,10 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"start from the weights, and with the architecture, of this model: {MODEL_HELP}",
     )
     parser.add_argument(
-        "--channels", type=values.whole(1),
-        help="that the model takes: 1 makes colours grey, 3 makes grey colours; if not given, those of the first image",
+        "--channels", type=values.whole(1), metavar="INT",
+        help="how many the model takes: 1 makes colours grey, 3 makes grey colours (default: those of the first image)",
     )  # fmt: skip
-    parser.add_argument("--device", type=values.device, help="cpu, cuda, cuda:N or mps; CUDA where there is one")
+    values.add_device(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace files in OUT that something else wrote")
     add_choice(parser, one_by_one=False)
     add_options(parser.add_argument_group("training"), Options)

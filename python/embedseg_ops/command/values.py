@@ -51,6 +51,11 @@ def one_of(*known: int) -> Callable[[str], int]:
     return read
 
 
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the option of the network's device."""
+    parser.add_argument("--device", type=device, help=f"{DEVICES} (default: CUDA where there is one, else the CPU)")
+
+
 def device(text: str) -> str:
     """Read the name of a device that this torch can use."""
     if not re.fullmatch(r"(cpu|cuda|mps)(:\d+)?", text):

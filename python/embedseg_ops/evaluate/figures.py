@@ -17,6 +17,7 @@ __all__ = [
     "FALSE",
     "HEAT",
     "MATCHED",
+    "MATCH_COLOURS",
     "MISSED",
     "PALETTE",
     "Picture",
@@ -41,6 +42,8 @@ PALETTE = np.array(
     dtype=np.uint8,
 )  # fmt: skip
 MATCHED, MISSED, FALSE = (np.array(colour, dtype=np.uint8) for colour in ([64, 220, 96], [255, 59, 70], [255, 165, 30]))
+MATCH_COLOURS = "green: matched, red: missed, orange: false"  # the title of what `matches` draws
+SMALLEST_TEXT = 8  # pixels
 DIM = 0.5  # a gamma that brings out dim objects beside bright ones
 # black, violet, red, orange, pale yellow: lightness rises evenly
 HEAT = np.array([[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]])
@@ -152,7 +155,7 @@ def drawable(image: ArrayLike) -> NDArray[Any]:
 
 
 def panels(pictures: Sequence[Picture], titles: Sequence[str] | None = None, *, margin: int = 12) -> Picture:
-    """Put pictures side by side on white, `margin` pixels around each, with titles above them."""
+    """Put pictures side by side on white, `margin` pixels around each, with titles above them as large as fits."""
     if titles is not None and len(titles) != len(pictures):
         raise ValueError(f"titles must be as many as pictures, got {len(titles)} for {len(pictures)}")
     height = max((picture.shape[0] for picture in pictures), default=0)
@@ -161,13 +164,23 @@ def panels(pictures: Sequence[Picture], titles: Sequence[str] | None = None, *, 
     width = margin + sum(picture.shape[1] + margin for picture in pictures)
     sheet = Image.new("RGB", (width, top + height + margin), "white")
     left = margin
+    font = _fitting_font(titles or [], pictures, text_size)
     for i, picture in enumerate(pictures):
         sheet.paste(Image.fromarray(np.ascontiguousarray(picture)), (left, top))
         if titles:
-            draw, middle = ImageDraw.Draw(sheet), (left + picture.shape[1] // 2, margin // 2 + text_size // 4)
-            draw.text(middle, titles[i], "black", ImageFont.load_default(text_size), anchor="mt")
+            middle = left + picture.shape[1] // 2, top - margin // 2 - text_size // 4  # on the baseline
+            ImageDraw.Draw(sheet).text(middle, titles[i], "black", font, anchor="ms")
         left += picture.shape[1] + margin
     return np.array(sheet)
+
+
+def _fitting_font(titles: Sequence[str], pictures: Sequence[Picture], largest: int) -> Any:
+    """Return the font of the largest size at which no title is wider than its picture."""
+    for size in range(largest, SMALLEST_TEXT, -1):
+        font: Any = ImageFont.load_default(size)
+        if all(font.getlength(title) <= one.shape[1] for title, one in zip(titles, pictures, strict=False)):
+            return font
+    return ImageFont.load_default(SMALLEST_TEXT)
 
 
 def _numbered(picture: Picture, labels: np.ndarray, scale: int) -> Picture:

@@ -18,7 +18,7 @@ from embedseg_ops.predict.scale import find_enlargement, predict_zoomed, zoom_by
 WHOLE = {2: 1 << 20, 3: 1 << 18}  # an image of so many pixels is one window
 CORES = {2: 384, 3: 48}  # sides of windows, in pixels, and what is seen around them:
 MARGINS = {2: 64, 3: 16}
-FEW, MOST = 16, 64  # windows: the first ones, and all that are looked at where those hold hardly an object
+FEW, MOST = 16, 64  # windows that are looked at: an eighth of all, not fewer or more, but more where objects are rare
 ENOUGH = 100  # objects
 SEED = 0
 
@@ -103,7 +103,7 @@ def look_around(look: Look, run: Callable[..., None]) -> list[int]:
     """Return windows that hold objects; a few are enough, unless they hold hardly any."""
     count = len(look.grid)
     drawn = np.random.default_rng(SEED).choice(count, min(count, MOST), replace=False).tolist()
-    for some in range(FEW, MOST + 1, FEW):
+    for some in range(min(max(count // 8, FEW), MOST), MOST + FEW, FEW):
         drawn_now = drawn[:some]
         if len(look.sizes(drawn_now, 1.0, run)) >= ENOUGH:
             break

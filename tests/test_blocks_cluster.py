@@ -1,5 +1,6 @@
 """Blocks on the workers of a dask client."""
 
+import dataclasses
 import importlib.util
 import os
 import signal
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from test_blocks_segment import image_of, small_model
 
-from embedseg_ops import postprocess_blocks, segment, segment_blocks
+from embedseg_ops import postprocess_blocks, segment, segment_blocks, segment_with_scores
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="distributed is needed"),
@@ -56,6 +57,20 @@ def test_workers_give_the_labels_of_one_process_and_a_dead_one_changes_nothing(c
     assert summary.objects == labels.max()
     np.testing.assert_array_equal(labels, np.load(tmp_path / "alone.npy"))
     np.testing.assert_array_equal(labels, segment(image_of((90, 80)), model, tile=40, overlap=16))
+
+
+def test_workers_estimate_the_diameter_and_score_as_one_process(client, tmp_path):
+    image, (network, settings) = image_of((61, 90)), small_model()
+    np.save(tmp_path / "image.npy", image)
+    changes = {"diameter": 26.0, "calibration": {"intercept": 0.0, "peak": 0.02, "margin": 1.0}}
+    model, how = (network, dataclasses.replace(settings, **changes)), {"tile": 40, "overlap": 16}
+    segment_blocks(
+        tmp_path / "image.npy", tmp_path / "labels.npy", model, block=32, halo=4, client=client, scores=True,
+        progress=False, **how,
+    )  # fmt: skip
+    labels, scores = segment_with_scores(image, model, **how)
+    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), labels)
+    np.testing.assert_allclose(np.load(tmp_path / "labels.npy.run" / "scores.npy"), scores, rtol=1e-7)
 
 
 def test_arrays_that_workers_do_not_see_are_refused(client, tmp_path):

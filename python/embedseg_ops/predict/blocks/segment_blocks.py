@@ -104,18 +104,18 @@ def segment_blocks(
     Raises:
         TypeError: an argument is no array.
         FileExistsError: `out` is a path where something is that no run in the folder made.
-        ValueError: the image's axes or channels are not the model's or its values not finite, a size
-            is wrong, or the folder holds another run; scores of a model without calibration, or without a folder.
+        ValueError: the image's axes or channels are not the model's or its values not finite, a size or a word is
+            wrong, or the folder holds another run; scores of a model without calibration, or without a folder.
     """
     runs_on = device_of_tasks(device, model, client)
     model = network, settings = model if isinstance(model, tuple) else load_model(model)
     precision = precision_of_tasks(precision, runs_on, client)
     check_diameter(diameter, settings)
     calibration = calibration_of(settings) if scores else None
+    check_nan(nan)
     if scratch_dtype not in get_args(ScratchType):
         raise ValueError(f"scratch_dtype must be one of {', '.join(get_args(ScratchType))}, got {scratch_dtype!r}")
     opens = open_pixels(image, settings, choice or {})
-    check_nan(nan)
     planes = Planes(opens, settings.spatial_dims, nan)
     check_axes(tuple(opens().shape), settings)
     shape = planes.shape[1:]
@@ -128,16 +128,9 @@ def segment_blocks(
     if scores and keeps is None:
         raise ValueError("scores are kept in the run's folder: give folder=")
     with scratch(keeps) as path:
-        made = isinstance(out, str | os.PathLike) and Path(out).suffix in SUFFIXES
-        if made:
-            check_own(Path(out), path)
-        given = None if made else handle(out, "out", "r+")
-        if given is not None:
-            check_out(given(), shape)
+        given = given_labels(out, shape, path, client)
         if client is not None:
             check_shared(opens, "image")
-        if client is not None and given is not None:
-            check_shared(given, "out")
         threads = min(client.nthreads().values()) if client is not None else torch.get_num_threads()
         place = Folder(path)
         run = describe(shape, halo, options) | {
@@ -160,6 +153,18 @@ def segment_blocks(
         maps = network_maps(place, source(), model, zoom, tiles, client, threads, progress, scratch_dtype)
         job = Job(place, Grid(shape, core), halo, maps, options, levels[0], levels[1:])
         return run_passes(job, client, threads, progress, calibration)
+
+
+def given_labels(out: Any, shape: tuple[int, ...], folder: Path, client: Any) -> Callable[[], Any] | None:
+    """Return what opens the array that the caller has for labels; None for a path where there will be one."""
+    if isinstance(out, str | os.PathLike) and Path(out).suffix in SUFFIXES:
+        check_own(Path(out), folder)
+        return None
+    given = handle(out, "out", "r+")
+    check_out(given(), shape)
+    if client is not None:
+        check_shared(given, "out")
+    return given
 
 
 def open_source(

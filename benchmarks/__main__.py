@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     found = document.read(options.source) if options.source else measure(options)
     write(options, found)
-    comparison = compare(document.read(options.compare[0]), found) if options.compare else None
+    comparison = compare(document.read(options.compare[0]), found, bool(options.only)) if options.compare else None
     if comparison:
         print("", comparison, sep="\n")
     return 1 if found.wrong or (comparison and comparison.failed) else 0

@@ -67,18 +67,22 @@ class Comparison:
         return "\n".join([*lines, *map(str, self.changes), str(self.noise), f"{slower} of {len(self.changes)} slower"])
 
 
-def compare(old: Document, new: Document) -> Comparison:
-    """Compare our times row by row and thread by thread; the limits and the peers tell how noisy the machine is."""
+def compare(old: Document, new: Document, part: bool = False) -> Comparison:
+    """Compare our times row by row and thread by thread; the limits and the peers tell how noisy the machine is.
+
+    `part`: the other rows were not asked for, so that they are not gone.
+    """
     other_scene = _differences(old.scene, new.scene) if old.scene else []
     before, after = _timings(old), _timings(new)
     both = [] if other_scene else [key for key in after if key in before]
+    expected = {row.name for row in (new if part else old).rows}
     others = {key: after[key].median / before[key].median for key in both if not _is_ours(key)}
     noise = _noise(list(others.values()))
     rows = {row: noise.with_row([ratio for key, ratio in others.items() if key[0] == row]) for row, _, _ in both}
     return Comparison(
         _differences(old.machine, new.machine, ("cpu", "threads", "python", "torch")),
         other_scene,
-        ["{}, {}, {}t".format(*key) for key in before if _is_ours(key) and key not in after],
+        ["{}, {}, {}t".format(*key) for key in before if _is_ours(key) and key not in after and key[0] in expected],
         noise,
         [Change(key[0], before[key], after[key], rows[key[0]]) for key in both if _is_ours(key)],
     )

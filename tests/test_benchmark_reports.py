@@ -116,6 +116,7 @@ def test_differences_of_machine_scene_and_rows_are_said():
     assert "ANOTHER SCENE" in str(smaller)
     fewer = replace(run(), rows=run().rows[:1])
     assert "second, ours, 2t: timed then, not now" in str(compare(run(), fewer))
+    assert "second" not in str(compare(run(), fewer, part=True))
     assert compare(run(), replace(run(), rows=[])).failed  # nothing was compared
 
 

@@ -101,7 +101,7 @@ def find_seeds(
 
     Args:
         embedding: ``[B, D, *spatial]``, of which nothing but the size is looked at.
-        distance: ``[B, *spatial]``.
+        distance: float32 or float64 ``[B, *spatial]``.
         threshold: `seed_threshold`.
         sigma: `seed_smoothing`.
         min_size: `min_seed_size`.

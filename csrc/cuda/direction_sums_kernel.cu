@@ -39,13 +39,13 @@ __device__ void sum_group(const SumTask& task, int64_t image, const LanePixels& 
   for (int v = 0; v < Held::count; ++v) any = any || objects[v] >= 0;
   if (!__any_sync(whole_warp, any)) return;
   Held pixels;
-  pixels.load(task.view, image, places);
+  pixels.load(task.view, image, places, any);
   const auto unit = static_cast<float>(1 / task.sums.unit);
   unsigned values[Held::dim][Held::count];
   bool finite = true;
 #pragma unroll
   for (int v = 0; v < Held::count; ++v) {
-    const auto scale = pixels.measure(v);
+    const auto scale = any ? pixels.measure(v) : Scale<float>{0, 0, 0};
     finite = finite && (objects[v] < 0 || scale.finite());
 #pragma unroll
     for (int d = 0; d < Held::dim; ++d) values[d][v] = biased_bits(pixels.value(v, d), scale.factor * unit);

@@ -43,13 +43,14 @@ struct Pixels {
     return {first + lane_index(), warp_size};
   }
 
-  // Pixels beyond the image are zero.
-  __device__ void load(const EmbeddingView& view, int64_t image, const LanePixels& pixels) {
+  // Pixels beyond the image are zero; all of the lane's, where it wants none.
+  __device__ void load(const EmbeddingView& view, int64_t image, const LanePixels& pixels, bool wanted = true) {
 #pragma unroll
     for (int v = 0; v < count; ++v) {
 #pragma unroll
       for (int d = 0; d < D; ++d) values[v][d] = T(0);
     }
+    if (!wanted) return;
     for_packs(view, image, pixels, [](T* place, auto&... value) {
       const Pack pack = *reinterpret_cast<const Pack*>(place);
       int i = 0;

@@ -77,6 +77,26 @@ def test_the_order_of_blocks_and_threads_changes_no_bit(labels, simulator):
             assert torch.equal(found, expected)
 
 
+# Wider, higher and deeper than the tiles that growth works on, and seeds so few that it takes many rounds.
+TILED = [torch.stack([cells((70, 133), 5, seed, gap=0.1) for seed in (0, 1)]), cells((7, 30, 60), 5, gap=0.1)[None]]
+
+
+@pytest.mark.parametrize("labels", TILED, ids=["2d", "3d"])
+@pytest.mark.parametrize("order", range(2))
+def test_growth_crosses_the_edges_of_tiles_at_the_right_level(labels, order, simulator):
+    seeds = torch.where(torch.rand(labels.shape, generator=torch.Generator().manual_seed(1)) < 0.05, -1, 0)
+    seeds = torch.where(seeds == 0, seeds_of(labels, 0.002), seeds)
+    embedding = embedding_for(labels, 4, noise=0.5)
+    means = embedding_for(torch.arange(6)[None, None].expand(len(labels), 1, 6), 4, noise=0.0)[:, :, 0].mT
+    simulator.simulate_in_order(ctypes.c_uint64(order))
+    for options in ({}, *({"means": means.contiguous(), "max_levels": levels} for levels in (1, 2, 7, 8, 9, 17, 40))):
+        expected = embedseg_ops.propagate(embedding, seeds, 1.0, **options)
+        with OnCudaSources():
+            found = embedseg_ops.propagate(embedding, seeds, 1.0, **options)
+        for one, other in zip(found, expected, strict=True) if options else [(found, expected)]:
+            assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize("name", ["mean_embedding", "remove_small", "embedding_loss"])
 def test_without_barriers_the_kernels_go_wrong(name, simulator):
     """That they go right is worth something only if the simulator would show a barrier missing."""

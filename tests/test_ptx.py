@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from benchmarks.scene import crowded_cells
 from conftest import NO_BUILD
-from ptx.cost import issue_slots, measure
+from ptx.cost import busiest, issue_slots, measure
 from ptx.machine import WARP, Machine
 from ptx.memory import Fault, Memory
 from ptx.operators import CAN_COMPILE, OnPtx, compile_file
 from ptx.program import read_kernels
 from samples import cells, embedding_for
-from test_cuda_sources import compute
+from test_cuda_sources import compute, seeds_of
 
 import embedseg_ops
 from embedseg_ops.ops.smoothing import gaussian
@@ -53,6 +54,26 @@ def test_what_postprocessing_has_besides(labels):
         found = trim(labels, distance, 1.5), gaussian(distance, 0.8), gaussian(distance.double(), 0.8)
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one, other)
+
+
+def test_growth_from_tile_to_tile():
+    labels = cells((16, 70), 4, gap=0.1)[None]
+    seeds, embedding = seeds_of(labels, 0.01), embedding_for(labels, 3, noise=0.5)
+    expected = embedseg_ops.propagate(embedding, seeds, 0.9)
+    with OnPtx(1):
+        assert torch.equal(embedseg_ops.propagate(embedding, seeds, 0.9), expected)
+
+
+def test_growth_moves_few_bytes_and_seldom_waits():
+    """Counted with the sums of the seeds' directions."""
+    scene = crowded_cells(128, 7)
+    seeds = embedseg_ops.connected_components(scene.distance > 0.7)
+    grow = torch.ops.embedseg_ops.propagate
+    cost = measure(lambda: grow(scene.embedding, seeds, 0.3, None, int(seeds.max())), seeds.numel())
+    assert cost.counts.read_once + cost.counts.written_once < 75 * cost.pixels
+    assert issue_slots(cost.counts) * WARP < 2600 * cost.pixels
+    assert busiest(cost.counts) < 0.001 * cost.pixels
+    assert cost.counts.grid_barriers <= 4
 
 
 STRIP = cells((16, 512), 16, gap=0.3)[None]

@@ -22,12 +22,14 @@ class Judgement {
   __device__ double distance(int64_t object) const {
     const double* const mean = task_.exact_means + (first_row_ + object) * task_.view.dim;
     double largest = 0, square = 0, product = 0;
+#pragma unroll 1  // it is rare: registers are for others
     for (int64_t d = 0; d < task_.view.dim; ++d) {
       const double size = std::abs(read<double>(d));
       if (!(size <= std::numeric_limits<double>::max())) return std::numeric_limits<double>::infinity();
       largest = size > largest ? size : largest;
     }
     if (largest == 0) return 1;
+#pragma unroll 1
     for (int64_t d = 0; d < task_.view.dim; ++d) {
       const double value = read<double>(d) / largest;
       square += value * value;
@@ -37,25 +39,30 @@ class Judgement {
   }
 
   __device__ bool accepts(int64_t object) const {
-    const C* const means = static_cast<const C*>(task_.means) + first_row_ * task_.view.dim;
-    const C* const mean = means + object * task_.view.dim;
-    const C* const background = means;
+    const C* const background = static_cast<const C*>(task_.means) + first_row_ * task_.view.dim;
+    const C* const mean = background + object * task_.view.dim;
     C square = 0, product = 0, rival = 0;
+    const auto add = [&](auto competes) {
 #pragma unroll 8
-    for (int64_t d = 0; d < task_.view.dim; ++d) {
-      const C value = read<C>(d);
-      square += value * value;
-      product += value * mean[d];
-      if (task_.background_competes) rival += value * background[d];
+      for (int64_t d = 0; d < task_.view.dim; ++d) {
+        const C value = read<C>(d);
+        square += value * value;
+        product += value * mean[d];
+        if constexpr (competes) rival += value * background[d];
+      }
+    };
+    if (task_.background_competes) {
+      add(std::true_type());
+    } else {
+      add(std::false_type());
     }
-    if (!is_safe(square)) return accepts_in_double(object);
     const C factor = 1 / std::sqrt(square);
     // By how much the object is too far, in cosine distance.
     C excess = 1 - product * factor - static_cast<C>(task_.max_distance);
     const C to_background = (rival - product) * factor;
     if (task_.background_competes && to_background > excess) excess = to_background;
-    if (std::abs(excess) < static_cast<C>(1e-5)) return accepts_in_double(object);
-    return excess < 0;
+    const bool sure = is_safe(square) && std::abs(excess) >= static_cast<C>(1e-5);
+    return sure ? excess < 0 : accepts_in_double(object);
   }
 
  private:

@@ -30,6 +30,24 @@ __device__ int32_t next_object(int32_t object, bool left) {
   return lanes == 0 ? -1 : __shfl_sync(whole_warp, object, __ffs(static_cast<int>(lanes)) - 1);
 }
 
+// The directions of a lane's pixels as biased bits. Returns whether those of objects are finite.
+template <class Held>
+__device__ bool read_values(const SumTask& task, int64_t image, const LanePixels& places,
+                            const int32_t (&objects)[Held::count], unsigned (&values)[Held::dim][Held::count]) {
+  Held pixels;
+  pixels.load(task.view, image, places);
+  const auto unit = static_cast<float>(1 / task.sums.unit);
+  bool finite = true;
+#pragma unroll
+  for (int v = 0; v < Held::count; ++v) {
+    const auto scale = pixels.measure(v);
+    finite = finite && (objects[v] < 0 || scale.finite());
+#pragma unroll
+    for (int d = 0; d < Held::dim; ++d) values[d][v] = biased_bits(pixels.value(v, d), scale.factor * unit);
+  }
+  return finite;
+}
+
 template <class Held, bool in_packs, class Sums>
 __device__ void sum_group(const SumTask& task, int64_t image, const LanePixels& places, Sums& sums) {
   int32_t objects[Held::count];
@@ -38,19 +56,8 @@ __device__ void sum_group(const SumTask& task, int64_t image, const LanePixels& 
 #pragma unroll
   for (int v = 0; v < Held::count; ++v) any = any || objects[v] >= 0;
   if (!__any_sync(whole_warp, any)) return;
-  Held pixels;
-  pixels.load(task.view, image, places, any);
-  const auto unit = static_cast<float>(1 / task.sums.unit);
-  unsigned values[Held::dim][Held::count];
-  bool finite = true;
-#pragma unroll
-  for (int v = 0; v < Held::count; ++v) {
-    const auto scale = any ? pixels.measure(v) : Scale<float>{0, 0, 0};
-    finite = finite && (objects[v] < 0 || scale.finite());
-#pragma unroll
-    for (int d = 0; d < Held::dim; ++d) values[d][v] = biased_bits(pixels.value(v, d), scale.factor * unit);
-  }
-  if (!finite) task.sums.not_finite[image] = 1;
+  unsigned values[Held::dim][Held::count] = {};
+  if (any && !read_values<Held>(task, image, places, objects, values)) task.sums.not_finite[image] = 1;
   sums.add(objects, values);
 }
 

@@ -1,6 +1,8 @@
 // A lane's pixels in registers, all their channels: loaded and stored 16 bytes at a time where the layout permits.
 #pragma once
 
+#include <cstring>
+
 #include "cuda/direction.h"
 #include "cuda/warp.h"
 
@@ -43,14 +45,13 @@ struct Pixels {
     return {first + lane_index(), warp_size};
   }
 
-  // Pixels beyond the image are zero; all of the lane's, where it wants none.
-  __device__ void load(const EmbeddingView& view, int64_t image, const LanePixels& pixels, bool wanted = true) {
+  // Pixels beyond the image are zero.
+  __device__ void load(const EmbeddingView& view, int64_t image, const LanePixels& pixels) {
 #pragma unroll
     for (int v = 0; v < count; ++v) {
 #pragma unroll
       for (int d = 0; d < D; ++d) values[v][d] = T(0);
     }
-    if (!wanted) return;
     for_packs(view, image, pixels, [](T* place, auto&... value) {
       const Pack pack = *reinterpret_cast<const Pack*>(place);
       int i = 0;
@@ -59,7 +60,12 @@ struct Pixels {
   }
 
   __device__ void store(const EmbeddingView& view, int64_t image, const LanePixels& pixels) {
-    for_packs(view, image, pixels, [](T* place, auto&... value) { *reinterpret_cast<Pack*>(place) = {{value...}}; });
+    for_packs(view, image, pixels, [](T* place, auto&... value) {
+      const Pack pack = {{value...}};
+      Word word;
+      std::memcpy(&word, &pack, sizeof word);
+      __stwb(reinterpret_cast<Word*>(place), word);  // a plain store of a pack, nvcc takes apart
+    });
   }
 
   __device__ C value(int v, int d) const { return static_cast<C>(values[v][d]); }
@@ -79,6 +85,9 @@ struct Pixels {
   struct alignas(sizeof(T) * pack_size) Pack {
     T values[pack_size];
   };
+  using Word = std::conditional_t<
+      sizeof(Pack) == 16, uint4,
+      std::conditional_t<sizeof(Pack) == 8, uint2, std::conditional_t<sizeof(Pack) == 4, unsigned, unsigned short>>>;
 
   __device__ C sum_squares(int v, C shift) const {
     C square = 0;

@@ -184,3 +184,7 @@ struct alignas(16) uint4 {
 struct alignas(8) uint2 {
   unsigned x, y;
 };
+template <class T>
+void __stwb(T* place, T value) {
+  *place = value;
+}

@@ -17,7 +17,16 @@ def test_a_logarithmic_axis_spans_whole_decades():
     assert Axis.decades("one", [10]).ticks() == [10, 100]
 
 
-def test_a_linear_axis_is_quartered():
+@pytest.mark.parametrize(
+    ("first", "last", "ticks"),
+    [(0, 11, [0, 5, 10]), (0, 0.173, [0, 0.05, 0.1, 0.15]), (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]), (0, 3, [0, 1, 2, 3]),
+     (0, 125, [0, 50, 100]), (-3, 7, [-2, 0, 2, 4, 6]), (1, 1, [1])],
+)  # fmt: skip
+def test_a_linear_axis_has_round_numbers(first, last, ticks):
+    assert Axis("", first, last).ticks() == pytest.approx(ticks)
+
+
+def test_a_linear_axis_has_equal_lengths():
     assert ACROSS.ticks() == pytest.approx([0.5, 0.6, 0.7, 0.8, 0.9])
     assert ACROSS.share(0.6) == pytest.approx(0.25)
     assert Axis("none", 1, 1).share(1) == 0

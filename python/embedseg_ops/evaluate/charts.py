@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
+INTERVALS = 5  # between an axis's values, at most
+SLACK = 1e-6  # of a step, for rounding
 WIDTH, HEIGHT, MARGIN, KEY = 420, 300, 48, 170  # of a chart, around it, and of the key beside it, in pixels
 
 
@@ -39,10 +41,14 @@ class Axis:
         return (value - first) / (last - first or 1)
 
     def ticks(self) -> list[float]:
-        """Return the values to write on the axis: quarters, or powers of ten."""
+        """Return the values to write on the axis: powers of ten, or multiples of a round step."""
         if self.log:
             return [10.0**power for power in range(round(math.log10(self.first)), round(math.log10(self.last)) + 1)]
-        return [self.first + quarter / 4 * (self.last - self.first) for quarter in range(5)]
+        if self.last <= self.first:
+            return [self.first]
+        step = round_step((self.last - self.first) / INTERVALS)
+        low, high = math.ceil(self.first / step - SLACK), math.floor(self.last / step + SLACK)
+        return [multiple * step for multiple in range(low, high + 1)]
 
 
 class Chart:
@@ -88,6 +94,12 @@ class Chart:
     def svg(self) -> str:
         """Return the chart."""
         return svg(WIDTH + KEY * bool(self.names), HEIGHT, self.parts)
+
+
+def round_step(least: float) -> float:
+    """Return the smallest of 1, 2 and 5 times a power of ten that is at least `least`, but for rounding."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= least * (1 - SLACK))
 
 
 def number(value: float) -> str:

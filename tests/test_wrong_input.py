@@ -66,6 +66,9 @@ predict IMAGE --out OUT --model NOTHING | nothing.tif does not exist
 predict IMAGE --out OUT --model EMPTY | empty does not exist
 predict IMAGE --out OUT --model IMAGE | not a readable safetensors file
 predict IMAGE --out IMAGE | exists already, and no run
+predict IMAGE --out labels.png | --out labels.png: expected a folder, or NAME.zarr
+predict IMAGE --out labels.TIFF | --out labels.TIFF: expected a folder, or NAME.zarr
+export --to onnx --out model.zip | --out model.zip: must end in .onnx for --to onnx
 predict IMAGE --out FOLDER | is an input
 train | required: data, --out
 train DATA | required: --out

@@ -25,6 +25,7 @@ KINDS = {
     "bioimageio": "a package for bioimage.io",
     "aoti": "network and postprocessing, compiled for this machine, for Python and C++ (minutes)",
 }
+ENDINGS = {"onnx": ".onnx", "bioimageio": ".zip", "aoti": ".pt2"}
 PUBLICATION = ("image", "name", "author", "licence")
 
 
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = "; ".join(f"{name}: {text}" for name, text in KINDS.items())
     parser.add_argument("--to", choices=KINDS, required=True, metavar="FORMAT", help=kinds)
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="file to write: NAME.onnx, NAME.zip or NAME.pt2"
+        "--out", type=Path, required=True, metavar="FILE", help=f"file to write: NAME{', NAME'.join(ENDINGS.values())}"
     )
     parser.add_argument("--device", type=values.device, help="of aoti, what to compile for: cpu (the default) or cuda")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
@@ -73,6 +74,8 @@ def writer(options: argparse.Namespace) -> Callable[[Path, EmbeddingModel, Setti
         raise ValueError(f"--{given[0]} is for --to bioimageio")
     if options.device and options.to != "aoti":
         raise ValueError("--device is for --to aoti")
+    if options.out.suffix != ENDINGS[options.to]:
+        raise ValueError(f"--out {options.out}: must end in {ENDINGS[options.to]} for --to {options.to}")
     if options.to != "bioimageio":
         return write_onnx if options.to == "onnx" else write_aoti
 

@@ -13,8 +13,10 @@ from embedseg_ops.command.reading import CHOICE
 from embedseg_ops.command.records import Made, Record, file_hash, made_from
 from embedseg_ops.command.writers import WRITERS
 from embedseg_ops.data.errors import DataError
+from embedseg_ops.data.formats import SUFFIXES
 from embedseg_ops.model.registry import find_model
 from embedseg_ops.ops.options import PostprocessOptions
+from embedseg_ops.predict.blocks.stores import SUFFIXES as STORES
 
 OUTPUTS_DEPEND_ON = (*CHOICE, "diameter", "nan", "tile", "overlap", "precision", "gamma", "ids")
 
@@ -49,6 +51,8 @@ def plan(options: argparse.Namespace) -> tuple[list[Job], list[Job]]:
         ModuleNotFoundError: an output needs a package that is not installed.
     """
     out = options.out
+    if out.suffix.lower() in SUFFIXES and not out.is_dir():
+        raise DataError(f"--out {out}: expected a folder, or NAME{', NAME'.join(STORES)} for one image of any size")
     for name in options.images:
         if out.is_dir() and is_same(Path(name), out):
             raise DataError(f"--out {out}: holds the images; choose another folder")

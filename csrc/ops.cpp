@@ -7,10 +7,14 @@ STABLE_TORCH_LIBRARY(embedseg_ops, m) {
       " -> (Tensor means, Tensor counts, Tensor lengths)");
   m.def(
       "embedding_loss(Tensor embedding, Tensor labels, Tensor pairs, Tensor? weights, bool balanced, bool background,"
-      " SymInt num_objects) -> (Tensor consistency, Tensor discrimination, Tensor gradients)");
+      " SymInt num_objects) -> (Tensor total, Tensor consistency, Tensor discrimination, Tensor tables)");
   m.def(
       "direction_gradient(Tensor embedding, Tensor labels, Tensor gradients, Tensor? weights,"
       " Tensor? weighted_gradients) -> Tensor");
+  // From the loss's tables; the scalars: what the slope of something is in the loss and in its two terms; None: 0.
+  m.def(
+      "loss_gradient(Tensor embedding, Tensor labels, Tensor tables, Tensor? weights, Tensor? total,"
+      " Tensor? consistency, Tensor? discrimination) -> Tensor");
   m.def("neighbor_pairs(Tensor labels, float distance, bool background, float[] spacing) -> Tensor");
   m.def("distance_map(Tensor labels, float[] spacing) -> Tensor");
   m.def("connected_components(Tensor mask) -> Tensor");

@@ -83,7 +83,7 @@ def test_a_graph_can_capture_what_needs_no_size():
 
     def run():
         losses = operators.embedding_loss(embedding, labels, pairs, None, True, True, 21)
-        gradient = operators.direction_gradient(embedding, labels, losses[2][0], None, None)
+        gradient = operators.direction_gradient(embedding, labels, losses[3][0], None, None)
         return [*losses, gradient, operators.connected_components(distance > 0.7)]
 
     expected = run()

@@ -25,6 +25,8 @@ def sample_inputs(side=24, dim=4):
         "mean_embedding": (tracked, labels, 7),
         "embedding_loss": (tracked, labels, pairs, None, True, True, 7),
         "embedding_loss, own weights": (tracked, labels, pairs, weights, False, False, 7),
+        "loss_gradient": (embedding, labels, torch.rand(2, 2, 7, dim), None, torch.rand(()), None, None),
+        "loss_gradient, own weights": (embedding, labels, torch.rand(3, 2, 7, dim), weights, None, *torch.rand(2)),
         "direction_gradient": (embedding, labels, table, None, None),
         "direction_gradient, own weights": (embedding, labels, table, weights, table),
         "neighbor_pairs": (labels, 10.0, True, [1.0, 2.0]),

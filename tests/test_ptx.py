@@ -14,6 +14,7 @@ from samples import cells, embedding_for
 from test_cuda_sources import compute, seeds_of
 
 import embedseg_ops
+from embedseg_ops.ops import arguments
 from embedseg_ops.ops.smoothing import gaussian
 from embedseg_ops.ops.trim import trim
 
@@ -91,6 +92,33 @@ def test_instructions_a_pixel_stay_below_a_limit(run, limit):
     """Counted, and so the same everywhere. On a strip, what is done once weighs more than on a large image."""
     cost = measure(run, STRIP.numel())
     assert issue_slots(cost.counts) * WARP / cost.pixels < limit
+
+
+@pytest.fixture
+def training(monkeypatch):
+    """What a training step needs, where a look at values would make the host wait."""
+    monkeypatch.setattr(arguments, "is_asynchronous", lambda tensor: True)
+    return embedding_for(CELLS, 4).requires_grad_(), CELLS.clone(), embedseg_ops.neighbor_pairs(CELLS)
+
+
+def test_the_loss_takes_four_small_kernels_and_no_wait(training):
+    """Beside the sums and the gradient: what a CUDA graph can capture."""
+    embedding, labels, pairs = training
+    slope = torch.ones(())
+
+    def step():
+        loss = embedseg_ops.embedding_loss(embedding, labels, pairs, num_objects=6).total
+        torch.autograd.grad(loss, embedding, slope)
+
+    cost = measure(step, labels.numel())
+    assert (cost.counts.launches, cost.kernels, cost.waits) == (2 + 4, 0, 0)
+
+
+def test_labels_out_of_range_end_in_an_assertion(training):
+    embedding, labels, pairs = training
+    labels[0, 0, 0] = 6
+    with OnPtx(), pytest.raises(Fault, match="the kernel gave up: call"):
+        embedseg_ops.embedding_loss(embedding, labels, pairs, num_objects=6)
 
 
 def sum_up(mistake: int, order: int | None) -> np.ndarray:

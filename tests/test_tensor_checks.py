@@ -8,6 +8,7 @@ EMBEDDING = torch.ones(1, 4, 6, 8)
 LABELS = torch.ones(1, 6, 8, dtype=torch.int32)
 PAIRS = torch.zeros(0, 3, dtype=torch.int64)
 TABLE = torch.ones(1, 2, 4)
+TABLES = torch.ones(3, 1, 2, 4)
 WEIGHTS = torch.ones(1, 6, 8)
 MASK = torch.ones(1, 6, 8, dtype=torch.bool)
 
@@ -18,6 +19,10 @@ def loss(embedding=EMBEDDING, labels=LABELS, pairs=PAIRS, weights=WEIGHTS):
 
 def gradient(labels=LABELS, gradients=TABLE, weights=WEIGHTS, weighted_gradients=TABLE):
     return OPS.direction_gradient(EMBEDDING, labels, gradients, weights, weighted_gradients)
+
+
+def loss_gradient(labels=LABELS, tables=TABLES, weights=WEIGHTS):
+    return OPS.loss_gradient(EMBEDDING, labels, tables, weights, torch.ones(()), None, torch.ones(()))
 
 
 def propagate(seeds=LABELS, background=MASK):
@@ -33,6 +38,9 @@ FLAT = [
     (lambda x: gradient(gradients=x), "gradients", TABLE),
     (lambda x: gradient(weights=x), "weights", WEIGHTS),
     (lambda x: gradient(weighted_gradients=x), "weighted_gradients", TABLE),
+    (lambda x: loss_gradient(labels=x), "labels", LABELS),
+    (lambda x: loss_gradient(tables=x), "tables", TABLES),
+    (lambda x: loss_gradient(weights=x), "weights", WEIGHTS),
     (lambda x: propagate(seeds=x), "seeds", LABELS),
     (lambda x: propagate(background=x), "background", MASK),
 ]

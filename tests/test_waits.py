@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from conftest import NO_BUILD
+from devices import OnCudaSources
 from samples import cells, embedding_for
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -40,9 +42,26 @@ def test_training_waits_for_nothing_where_counts_are_given(inputs):
     assert torch.equal(found.total, expected.total)
 
 
-def test_the_device_still_checks_labels(inputs):
-    embedding, labels, pairs = inputs
-    for largest, smallest in ((9, 0), (3, -2)):
-        labels[0, 0, :2] = torch.tensor([largest, smallest], dtype=labels.dtype)
-        with pytest.raises(RuntimeError, match="labels must be -1 or above, and below num_objects, 9"):
-            embedseg_ops.embedding_loss(embedding, labels, pairs, num_objects=9)
+@NO_BUILD
+@pytest.mark.parametrize("dim", [4, 5], ids=["specialised", "any_dim"])
+@pytest.mark.parametrize(
+    ("dtype", "wrong"),
+    [(torch.int32, 9), (torch.int32, -2), (torch.uint8, 255), (torch.int64, 2**40), (torch.uint64, 2**63)],
+    ids=str,
+)
+def test_the_kernels_check_labels(monkeypatch, dtype, wrong, dim):
+    monkeypatch.setattr(arguments, "is_asynchronous", lambda tensor: True)
+    labels = cells((20, 30), 8, gap=0.3)[None].to(dtype)
+    embedding, pairs = embedding_for(labels.int(), dim), torch.zeros(0, 3, dtype=torch.int64)
+    calls = (
+        lambda n: embedseg_ops.mean_embedding(embedding, labels, n),
+        lambda n: embedseg_ops.embedding_loss(embedding, labels, pairs, num_objects=n),
+        lambda n: embedseg_ops.embedding_loss(embedding, labels, pairs, num_objects=n, background=False),
+    )
+    with OnCudaSources():
+        for call in calls:
+            call(9)
+        labels.view(-1)[3] = torch.tensor(wrong, dtype=dtype)
+        for call in calls:
+            with pytest.raises(RuntimeError, match="labels must be -1 or above, and below num_objects"):
+                call(9)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "common/embedding.h"
 #include "common/labels.h"
@@ -69,6 +70,24 @@ inline void check_gradients(const Tensor& embedding, const Tensor& labels, const
   if (!weights) return;
   check_flat(*weights, "weights", dtype, size_of_map(embedding), embedding);
   check_flat(*weighted_gradients, "weighted_gradients", dtype, table, embedding);
+}
+
+// The tables [2 or 3, B, K, C] of the embedding loss, and the scalars that weigh them: what a loss is to be
+// differentiated in, where it depends on that.
+struct LossSlopes {
+  const std::optional<Tensor>&total, &consistency, &discrimination;
+};
+
+inline void check_loss_tables(const Tensor& tables, const std::optional<Tensor>& weights, const LossSlopes& slopes,
+                              const Tensor& embedding) {
+  const ScalarType dtype = compute_dtype(embedding.scalar_type());
+  const int64_t objects = tables.dim() == 4 ? tables.sizes()[2] : 0;
+  check_flat(tables, "tables", dtype, {weights ? 3 : 2, embedding.sizes()[0], objects, embedding.sizes()[1]},
+             embedding);
+  if (weights) check_flat(*weights, "weights", dtype, size_of_map(embedding), embedding);
+  if (slopes.total) check_flat(*slopes.total, "total", dtype, {}, embedding);
+  if (slopes.consistency) check_flat(*slopes.consistency, "consistency", dtype, {}, embedding);
+  if (slopes.discrimination) check_flat(*slopes.discrimination, "discrimination", dtype, {}, embedding);
 }
 
 }  // namespace embedseg

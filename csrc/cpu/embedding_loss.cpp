@@ -174,9 +174,9 @@ Tensor tensor_of(const std::vector<double>& values, const std::vector<int64_t>& 
   return tensor;
 }
 
-std::tuple<Tensor, Tensor, Tensor> embedding_loss(const Tensor& embedding, const Tensor& labels, const Tensor& pairs,
-                                                  const std::optional<Tensor>& weights, bool balanced, bool background,
-                                                  int64_t num_objects) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_loss(const Tensor& embedding, const Tensor& labels,
+                                                          const Tensor& pairs, const std::optional<Tensor>& weights,
+                                                          bool balanced, bool background, int64_t num_objects) {
   check_labelled(embedding, labels);
   check_flat(pairs, "pairs", ScalarType::Long, {pairs.numel() / 3, 3}, embedding);
   if (weights)
@@ -188,10 +188,11 @@ std::tuple<Tensor, Tensor, Tensor> embedding_loss(const Tensor& embedding, const
   std::vector<double> tables(table_count * sums.rows * sums.dim, 0.0);
   const Losses losses = compute(sums, view.batch, num_objects, pairs, weights.has_value(), balanced, tables);
   const ScalarType dtype = compute_dtype(embedding.scalar_type());
-  std::tuple<Tensor, Tensor, Tensor> result;
+  std::tuple<Tensor, Tensor, Tensor, Tensor> result;
   with_storage(dtype, [&]<class T>() {
     using C = Compute<T>;
-    result = {tensor_of<C>({losses.consistency}, {}, dtype, embedding),
+    const C total = static_cast<C>(losses.consistency) + static_cast<C>(losses.discrimination);
+    result = {tensor_of<C>({total}, {}, dtype, embedding), tensor_of<C>({losses.consistency}, {}, dtype, embedding),
               tensor_of<C>({losses.discrimination}, {}, dtype, embedding),
               tensor_of<C>(tables, {table_count, view.batch, num_objects, view.dim}, dtype, embedding)};
   });

@@ -40,24 +40,18 @@ void find_largest_weight(const Device& device, const EmbeddingView& view, const 
 
 // A warp for each row.
 template <class Vectors, class C>
-__global__ void mean_kernel(const Vectors sums, double* directions, C* rounded, double* lengths) {
+__global__ void mean_kernel(const Vectors sums, double* directions, C* rounded) {
   for (int64_t row = grid_thread() / warp_size; row < sums.rows; row += grid_threads() / warp_size) {
-    double square = 0;
-    for (int64_t d = lane_index(); d < sums.dim; d += warp_size) square += sums.sum(row, d) * sums.sum(row, d);
-    const double length = std::sqrt(warp_sum(square));
-    for (int64_t d = lane_index(); d < sums.dim; d += warp_size) {
-      const double direction = length > 0 ? sums.sum(row, d) / length : 0.0;
+    find_direction(sums, row, [&](int64_t d, double direction) {
       directions[row * sums.dim + d] = direction;
       rounded[row * sums.dim + d] = static_cast<C>(direction);
-    }
-    if (lane_index() == 0) lengths[row] = length;
+    });
   }
 }
 
 // Not in a template, where nvcc takes the lists for something else.
 Means empty_means(const Device& device, int64_t rows, int64_t dim, ScalarType dtype) {
-  return {device.empty({rows, dim}, ScalarType::Double), device.empty({rows, dim}, dtype),
-          device.empty({rows}, ScalarType::Double)};
+  return {device.empty({rows, dim}, ScalarType::Double), device.empty({rows, dim}, dtype)};
 }
 
 template <class Vectors>
@@ -66,35 +60,44 @@ Means find_directions(const Device& device, const Vectors& vectors, ScalarType d
   const LaunchShape a_warp_each_row{blocks_for(vectors.rows * warp_size, threads), threads};
   with_compute(dtype, [&]<class C>(C*) {
     device.launch(mean_kernel<Vectors, C>, a_warp_each_row, vectors, data<double>(means.directions),
-                  data<C>(means.rounded), data<double>(means.lengths));
+                  data<C>(means.rounded));
   });
   return means;
+}
+
+// All that the kernels add to, in one piece: it is set to zero at once.
+DirectionSums zero_sums(const Device& device, const EmbeddingView& embedding, int64_t objects, bool weighted,
+                        int64_t pixels) {
+  const int64_t rows = embedding.batch * objects, dim = embedding.dim, row_size = weighted ? 2 * dim + 2 : dim + 1;
+  const int64_t table = rows * row_size, flags = (embedding.batch + 2) / 2;
+  DirectionSums sums = {{}, device.zeros({table + 1 + flags}, ScalarType::Long)};
+  auto* const numbers = reinterpret_cast<long long*>(data<int64_t>(sums.memory));
+  int* const flag = reinterpret_cast<int*>(numbers + table + 1);
+  sums.view = {dim,
+               objects,
+               rows,
+               row_size,
+               fixed_unit(embedding, pixels),
+               weighted,
+               reinterpret_cast<double*>(numbers + table),
+               numbers,
+               flag + 1,
+               flag};
+  return sums;
 }
 
 }  // namespace
 
 DirectionSums sum_directions(const Device& device, const EmbeddingView& embedding, const LabelView& labels,
                              const Tensor* weights, int64_t pixels) {
-  const int64_t rows = embedding.batch * labels.count, dim = embedding.dim;
-  const int64_t row_size = weights == nullptr ? dim + 1 : 2 * dim + 2;
-  DirectionSums sums = {{},
-                        device.zeros({rows, row_size}, ScalarType::Long),
-                        device.zeros({1}, ScalarType::Double),
-                        device.zeros({embedding.batch}, ScalarType::Int)};
-  sums.view = {dim,
-               labels.count,
-               rows,
-               row_size,
-               fixed_unit(embedding, pixels),
-               weights != nullptr,
-               data<double>(sums.weight_unit),
-               reinterpret_cast<long long*>(data<int64_t>(sums.table)),
-               data<int>(sums.not_finite)};
-  if (rows == 0 || embedding.pixels == 0) return sums;
+  const DirectionSums sums = zero_sums(device, embedding, labels.count, weights != nullptr, pixels);
+  STD_TORCH_CHECK(labels.count * sums.view.row_size <= std::numeric_limits<uint32_t>::max(), "too many objects");
+  if (embedding.batch == 0 || embedding.pixels == 0) return sums;
   SumTask task = {embedding, labels, nullptr, sums.view, 1, false};
+  task.labels.first = std::min(labels.first, labels.count);
   if (weights != nullptr) {
     task.weights = weights->data_ptr();
-    find_largest_weight(device, embedding, *weights, data<double>(sums.weight_unit));
+    find_largest_weight(device, embedding, *weights, sums.view.weight_unit);
   }
   with_storage(embedding.dtype, [&]<class T>() { sum_directions_as<T>(device, task); });
   return sums;

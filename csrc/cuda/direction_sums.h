@@ -3,9 +3,11 @@
 // number of blocks changes a bit of them.
 #pragma once
 
+#include <cmath>
+
 #include "common/embedding.h"
 #include "common/labels.h"
-#include "cuda/launch.h"
+#include "cuda/warp.h"
 
 namespace embedseg::cuda {
 
@@ -14,9 +16,10 @@ struct SumView {
   int64_t dim, objects, rows, row_size;  // rows: images × objects
   double unit;
   bool weighted;
-  const double* weight_unit;  // the largest weight
-  long long* table;           // [rows, row_size]: S (dim), M, and with weights T (dim), W
-  int* not_finite;            // [images]: 1 where a pixel of an object, or its weight, is not; weight 0 aside
+  double* weight_unit;  // the largest weight
+  long long* table;     // [rows, row_size]: S (dim), M, and with weights T (dim), W
+  int* not_finite;      // [images]: 1 where a pixel of an object, or its weight, is not; weight 0 aside
+  int* out_of_range;    // 1 where a label is below −1 or not below `objects`
 
   __device__ long long count(int64_t row) const { return table[row * row_size + dim]; }
   __device__ double sum(int64_t row, int64_t d) const { return unit * static_cast<double>(table[row * row_size + d]); }
@@ -24,6 +27,9 @@ struct SumView {
     return unit * *weight_unit * static_cast<double>(table[row * row_size + dim + 1 + d]);
   }
   __device__ double total_weight(int64_t row) const { return weighted_sum(row, dim); }
+  __device__ void require_range() const {
+    require(*out_of_range == 0, "labels must be -1 or above, and below num_objects");
+  }
 };
 
 // Vectors of any length, such as sums added up over the blocks of an image.
@@ -34,9 +40,21 @@ struct VectorView {
   __device__ double sum(int64_t row, int64_t d) const { return values[row * dim + d]; }
 };
 
+// The direction of a row of vectors, channel by channel to write(d, value), and its length; by a warp.
+template <class Vectors, class Write>
+__device__ double find_direction(const Vectors& vectors, int64_t row, const Write& write) {
+  double square = 0;
+  for (int64_t d = lane_index(); d < vectors.dim; d += warp_size) square += vectors.sum(row, d) * vectors.sum(row, d);
+  const double length = std::sqrt(warp_sum(square));
+  for (int64_t d = lane_index(); d < vectors.dim; d += warp_size) {
+    write(d, length > 0 ? vectors.sum(row, d) / length : 0.0);
+  }
+  return length;
+}
+
 struct DirectionSums {
   SumView view;
-  Tensor table, weight_unit, not_finite;
+  Tensor memory;
 };
 
 // pixels: how many add up over all the calls whose sums shall be added: a float64 embedding's unit follows from it; 0
@@ -48,7 +66,6 @@ DirectionSums sum_directions(const Device& device, const EmbeddingView& embeddin
 struct Means {
   Tensor directions;  // u_k, float64 [rows, dim]; zero where ‖S_k‖ is
   Tensor rounded;     // the same in the type to compute in
-  Tensor lengths;     // ‖S_k‖, float64 [rows]
 };
 
 // dtype: float32 or float64

@@ -51,7 +51,9 @@ __device__ bool read_values(const SumTask& task, int64_t image, const LanePixels
 template <class Held, bool in_packs, class Sums>
 __device__ void sum_group(const SumTask& task, int64_t image, const LanePixels& places, Sums& sums) {
   int32_t objects[Held::count];
-  read_objects<in_packs>(task.labels, image * task.view.pixels, places, task.view.pixels, objects);
+  if (!read_objects<in_packs>(task.labels, image * task.view.pixels, places, task.view.pixels, objects)) {
+    *task.sums.out_of_range = 1;
+  }
   bool any = false;
 #pragma unroll
   for (int v = 0; v < Held::count; ++v) any = any || objects[v] >= 0;
@@ -68,7 +70,11 @@ __device__ void sum_any_dim(const SumTask& task, int64_t image, int64_t first, l
   const int64_t pixel = first + lane_index(), dim = task.view.dim, stride = task.view.dim_stride;
   const bool inside = pixel < task.view.pixels;
   const int64_t place = image * task.view.pixels + pixel;
-  const int32_t object = inside ? task.labels.object(place) : -1;
+  int32_t objects[1];
+  if (!read_objects<false>(task.labels, image * task.view.pixels, {pixel, 0}, task.view.pixels, objects)) {
+    *task.sums.out_of_range = 1;
+  }
+  const int32_t object = objects[0];
   const T* const vector = static_cast<const T*>(task.view.data) + (inside ? task.view.offset(image, pixel) : 0);
   const auto read = [&](int64_t d) { return static_cast<C>(vector[d * stride]); };
   Scale<C> scale = {0, 0, 0};

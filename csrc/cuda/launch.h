@@ -36,6 +36,11 @@ __device__ T* dynamic_shared() {
   return reinterpret_cast<T*>(dynamic_bytes);
 }
 
+// Ends the work of the device, and of the process with it, unless this holds.
+__device__ inline void require(bool holds, const char* what) {
+  if (!holds) __assert_fail(what, "embedseg_ops", 0, "");
+}
+
 // Waits for all threads of all blocks; only in a kernel that launch_together started.
 __device__ inline void grid_barrier() { cooperative_groups::this_grid().sync(); }
 

@@ -8,11 +8,14 @@ namespace {
 
 constexpr int threads = 256;
 
+// A warp for each row.
 template <class C>
-__global__ void write_counts(const SumView sums, const double* exact_lengths, int64_t* counts, C* lengths) {
-  for (int64_t row = grid_thread(); row < sums.rows; row += grid_threads()) {
-    counts[row] = sums.count(row);
-    lengths[row] = static_cast<C>(exact_lengths[row]);
+__global__ void write_means(const SumView sums, C* means, int64_t* counts, C* lengths) {
+  if (grid_thread() == 0) sums.require_range();
+  for (int64_t row = grid_thread() / warp_size; row < sums.rows; row += grid_threads() / warp_size) {
+    const double length = find_direction(
+        sums, row, [&](int64_t d, double direction) { means[row * sums.dim + d] = static_cast<C>(direction); });
+    if (lane_index() == 0) counts[row] = sums.count(row), lengths[row] = static_cast<C>(length);
   }
 }
 
@@ -23,17 +26,18 @@ std::tuple<Tensor, Tensor, Tensor> mean_embedding(const Tensor& embedding, const
   const EmbeddingView view = view_of(embedding);
   const ScalarType dtype = compute_dtype(embedding.scalar_type());
   const DirectionSums sums = sum_directions(device, view, view_of_labels(labels, num_objects), nullptr);
-  const Means means = find_means(device, sums, dtype);
+  Tensor means = device.empty({view.batch, num_objects, view.dim}, dtype);
   Tensor counts = device.empty({view.batch, num_objects}, ScalarType::Long);
   Tensor lengths = device.empty({view.batch, num_objects}, dtype);
   with_compute(dtype, [&]<class C>(C*) {
-    device.launch(write_counts<C>, {blocks_for(sums.view.rows, threads), threads}, sums.view,
-                  data<double>(means.lengths), data<int64_t>(counts), data<C>(lengths));
+    device.launch(write_means<C>, {std::max<int64_t>(blocks_for(sums.view.rows * warp_size, threads), 1), threads},
+                  sums.view, data<C>(means), data<int64_t>(counts), data<C>(lengths));
   });
-  return {torch::stable::reshape(means.rounded, {view.batch, num_objects, view.dim}), counts, lengths};
+  return {means, counts, lengths};
 }
 
 __global__ void write_sums(const SumView view, int64_t* sums, int64_t* counts) {
+  if (grid_thread() == 0) view.require_range();
   for (int64_t i = grid_thread(); i < view.rows * view.row_size; i += grid_threads()) {
     const int64_t row = i / view.row_size, d = i % view.row_size;
     if (d < view.dim) sums[row * view.dim + d] = view.table[i];
@@ -51,8 +55,8 @@ std::tuple<Tensor, Tensor> direction_sums(const Tensor& embedding, const Tensor&
   const DirectionSums sums = sum_directions(device, view, view_of_labels(labels, num_objects), nullptr, pixels);
   const Tensor table = device.empty({view.batch, num_objects, view.dim}, ScalarType::Long);
   const Tensor counts = device.empty({view.batch, num_objects}, ScalarType::Long);
-  device.launch(write_sums, {blocks_for(sums.view.rows * sums.view.row_size, threads), threads}, sums.view,
-                data<int64_t>(table), data<int64_t>(counts));
+  device.launch(write_sums, {blocks_for(sums.view.rows * warp_size, threads), threads}, sums.view, data<int64_t>(table),
+                data<int64_t>(counts));
   return {table, counts};
 }
 

@@ -1,6 +1,7 @@
 // Gaussian smoothing, one kernel an axis: serves seed_smoothing of postprocess. The sums are rounded as on the CPU
 // (cpu/smooth.cpp), in the same order, nothing fused.
 #include "common/gaussian.h"
+#include "cuda/exact.h"
 #include "cuda/places.h"
 
 namespace embedseg::cuda {
@@ -37,11 +38,6 @@ struct Axis {
   Divisor stride, length;
   int32_t step, size;  // from pixel to pixel, and how many there are
 };
-
-__device__ float multiply(float a, float b) { return __fmul_rn(a, b); }
-__device__ double multiply(double a, double b) { return __dmul_rn(a, b); }
-__device__ float plus(float a, float b) { return __fadd_rn(a, b); }
-__device__ double plus(double a, double b) { return __dadd_rn(a, b); }
 
 template <class T>
 __global__ void smooth_along(const T* in, const Axis axis, const ImageBlocks places, int64_t pixels, const T* weights,

@@ -257,6 +257,7 @@ void run_threads() {
 void run(const Shape& shape, const std::function<void()>& body) {
   if (shape.blocks > 0) scheduler().run(shape, body);
 }
+void fail(const char* why) { scheduler().fail(why); }
 void set_seed(uint64_t seed) { scheduler().order.set(seed); }
 
 void wait_for_block() {

@@ -52,6 +52,9 @@ struct Elsewhere {
 extern Elsewhere elsewhere;
 extern int64_t processors, blocks_together;  // the device's size
 
+// Ends the kernel that is running with an error.
+void fail(const char* why);
+
 // What the running thread waits for.
 void wait_for_block();
 void wait_for_grid();

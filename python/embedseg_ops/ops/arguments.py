@@ -89,15 +89,6 @@ def check_label_range(labels: Tensor, name: str) -> int:
     return largest
 
 
-def check_label_range_later(labels: Tensor, num_objects: int) -> None:
-    """Let the device raise, when it comes to it, for a label below −1 or not below `num_objects`."""
-    if labels.numel() > 0:
-        wide = labels.to(torch.int64) if labels.dtype in (torch.uint16, torch.uint32, torch.uint64) else labels
-        smallest, largest = torch.aminmax(wide)
-        message = f"labels must be -1 or above, and below num_objects, {num_objects}"
-        torch._assert_async((smallest >= -1) & (largest < num_objects), message)
-
-
 def check_pixels(shape: Sequence[int], name: str) -> None:
     """Raise a ValueError for an image ``[*spatial]`` of more pixels than int32 counts, before any work is done."""
     pixels = 1
@@ -171,8 +162,7 @@ def count_objects(
             torch._check(num_objects >= 0)  # type: ignore[no-untyped-call]
         return labels.contiguous(), num_objects
     if num_objects is not None and is_asynchronous(labels):
-        check_label_range_later(labels, num_objects)
-        check_table_size(embedding, num_objects, "labels")
+        check_table_size(embedding, num_objects, "labels")  # and the kernels raise where a label is out of range
         return labels.contiguous(), num_objects
     largest = check_label_range(labels, "labels")
     if num_objects is None:

@@ -25,12 +25,13 @@ def _(
     return torch.empty_like(embedding)
 
 
-def _refuse(ctx: object, gradient: Tensor) -> None:
+def refuse_to_differentiate_twice(ctx: object, gradient: Tensor) -> None:
+    """Raise a RuntimeError: the backward of what has none itself."""
     raise RuntimeError(
         "embedseg_ops: mean_embedding and embedding_loss can be differentiated once, not twice. "
         "embedseg_ops.reference has both in plain PyTorch, differentiable as often as you like."
     )
 
 
-differentiate("direction_gradient", _refuse)
+differentiate("direction_gradient", refuse_to_differentiate_twice)
 fold_into_batch("direction_gradient")

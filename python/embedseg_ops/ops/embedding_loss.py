@@ -10,9 +10,10 @@ from embedseg_ops.ops.arguments import (
     check_table_size,
     check_weights,
     count_objects,
+    refuse_forward_mode,
     values_are_known,
 )
-from embedseg_ops.ops.direction_gradient import direction_gradient
+from embedseg_ops.ops.direction_gradient import refuse_to_differentiate_twice
 from embedseg_ops.ops.neighbor_pairs import neighbor_pairs
 from embedseg_ops.ops.numbers import check_positive
 from embedseg_ops.ops.registration import differentiate, fake_of
@@ -82,10 +83,10 @@ def embedding_loss(
         pixel_weights = pixel_weights.masked_fill(labels.to(torch.int64) == 0, 0)
     if pairs is None:
         pairs = neighbor_pairs(labels, check_positive(distance, "distance"), background)
-    consistency, discrimination, _ = torch.ops.embedseg_ops.embedding_loss(
+    *losses, _ = torch.ops.embedseg_ops.embedding_loss(
         embedding, labels, pairs.contiguous(), pixel_weights, weights == "balanced", background, objects
     )
-    return EmbeddingLoss(consistency + discrimination, consistency, discrimination)
+    return EmbeddingLoss(*losses)
 
 
 def renumber(labels: Tensor, pairs: Tensor | None) -> tuple[Tensor, int, Tensor | None]:
@@ -112,28 +113,43 @@ def _(
     balanced: bool,
     background: bool,
     num_objects: int,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, ...]:
     batch, dim = embedding.shape[:2]
     dtype = torch.float64 if embedding.dtype == torch.float64 else torch.float32
     tables = 2 if weights is None else 3
-    gradients = embedding.new_empty((tables, batch, num_objects, dim), dtype=dtype)
-    return embedding.new_empty((), dtype=dtype), embedding.new_empty((), dtype=dtype), gradients
+    losses = (embedding.new_empty((), dtype=dtype) for _ in EmbeddingLoss._fields)
+    return *losses, embedding.new_empty((tables, batch, num_objects, dim), dtype=dtype)
+
+
+@fake_of("loss_gradient")
+def _(
+    embedding: Tensor,
+    labels: Tensor,
+    tables: Tensor,
+    weights: Tensor | None,
+    total: Tensor | None,
+    consistency: Tensor | None,
+    discrimination: Tensor | None,
+) -> Tensor:
+    return torch.empty_like(embedding)
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     embedding, labels, _, weights, *_ = inputs
-    gradients = output[2]
-    ctx.mark_non_differentiable(gradients)
-    ctx.save_for_backward(embedding, labels, weights, gradients)
+    tables = output[3]
+    ctx.mark_non_differentiable(tables)
+    ctx.set_materialize_grads(False)  # zeros would be kernels more on a GPU
+    ctx.save_for_backward(embedding, labels, weights, tables)
 
 
-def _backward(ctx: Any, consistency: Tensor, discrimination: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:
     embedding, labels, weights, tables = ctx.saved_tensors
-    gradients = consistency * tables[0] + discrimination * tables[1]
-    weighted = None if weights is None else consistency * tables[2]
-    gradient = direction_gradient(embedding, labels, gradients, weights, weighted)
+    refuse_forward_mode(embedding)
+    gradient = torch.ops.embedseg_ops.loss_gradient(embedding, labels, tables, weights, *slopes[:3])
     return gradient, None, None, None, None, None, None
 
 
 differentiate("embedding_loss", _backward, setup_context=_setup_context)
+differentiate("loss_gradient", refuse_to_differentiate_twice)
 loop_and_stack("embedding_loss")
+loop_and_stack("loss_gradient")

@@ -35,6 +35,8 @@ def loop_and_stack(name: str) -> None:
             operator(*(part[i].contiguous() if isinstance(part, Tensor) else part for part in parts))
             for i in range(info.batch_size)
         ]
+        if isinstance(results[0], Tensor):
+            return torch.stack(results), 0
         return tuple(map(torch.stack, zip(*results, strict=True))), (0,) * len(results[0])
 
 

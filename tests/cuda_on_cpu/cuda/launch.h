@@ -23,6 +23,9 @@ template <class T>
 T* dynamic_shared() {
   return static_cast<T*>(simulator::dynamic_shared());
 }
+inline void require(bool holds, const char* what) {
+  if (!holds) simulator::fail(what);
+}
 inline void grid_barrier() { simulator::wait_for_grid(); }
 
 struct LaunchShape {

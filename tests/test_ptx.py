@@ -80,18 +80,28 @@ def test_growth_moves_few_bytes_and_seldom_waits():
 STRIP = cells((16, 512), 16, gap=0.3)[None]
 
 
+EMBEDDING = embedding_for(STRIP, 16)
+ROWS = torch.rand(1, 17, 16)
+
+
 @pytest.mark.parametrize(
-    ("run", "limit"),
+    ("run", "instructions", "moved", "launches"),
     [
-        (lambda: torch.ops.embedseg_ops.direction_sums(embedding_for(STRIP, 16), STRIP, 17, 0), 320),
-        (lambda: torch.ops.embedseg_ops.connected_components(STRIP % 2 == 1), 75),
+        (lambda: torch.ops.embedseg_ops.direction_sums(EMBEDDING, STRIP, 17, 0), 250, 72, 2),
+        (lambda: torch.ops.embedseg_ops.direction_gradient(EMBEDDING, STRIP, ROWS, None, None), 300, 135, 1),
+        (lambda: torch.ops.embedseg_ops.connected_components(STRIP % 2 == 1), 60, 12, 7),
+        (lambda: gaussian(EMBEDDING[:, 0], 1.0), 700, 20, 3),  # one kernel an axis, and one for the weights
     ],
-    ids=["sums", "components"],
+    ids=["sums", "gradient", "components", "smoothing"],
 )
-def test_instructions_a_pixel_stay_below_a_limit(run, limit):
+def test_what_a_pixel_takes_stays_below_a_limit(run, instructions, moved, launches):
     """Counted, and so the same everywhere. On a strip, what is done once weighs more than on a large image."""
     cost = measure(run, STRIP.numel())
-    assert issue_slots(cost.counts) * WARP / cost.pixels < limit
+    counts = cost.counts
+    assert issue_slots(counts) * WARP / cost.pixels < instructions
+    assert (counts.read_once + counts.written_once) / cost.pixels < moved
+    assert counts.launches <= launches
+    assert counts.written < 1.5 * counts.written_once  # whole sectors, at once
 
 
 @pytest.fixture

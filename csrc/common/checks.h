@@ -3,7 +3,6 @@
 #pragma once
 
 #include <optional>
-#include <string>
 
 #include "common/embedding.h"
 #include "common/labels.h"

@@ -50,7 +50,7 @@ bench: install
 	$(RUN)/python -m benchmarks
 
 compare: install  ## measure again; fails where something became slower than OLD=FILE.json says
-	$(RUN)/python -m benchmarks --compare $(OLD)
+	$(RUN)/python -m benchmarks --compare $(or $(OLD),$(error give OLD=FILE.json))
 
 figures: install  ## the plots and the table of docs/performance.md, from what was measured: FROM=FILE.json
 	$(RUN)/python -m benchmarks --from $(FROM) --plots benchmarks/results --page docs/performance.md

@@ -1,6 +1,7 @@
 """Writing files: what goes wrong names the file that was wanted, and nothing stays."""
 
 import errno
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -9,14 +10,16 @@ from embedseg_ops import export
 from embedseg_ops.data.writing import write_atomically
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """No file may be larger than 1000 bytes, as on a disk that is full."""
+    """No file may be larger than 1000 bytes, as on a disk that is full: not even pytest's own output."""
     resource = pytest.importorskip("resource")  # Windows has none
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 NOISE = np.random.default_rng(0).integers(0, 1 << 30, (64, 64), np.int32)
@@ -29,11 +32,11 @@ NOISE = np.random.default_rng(0).integers(0, 1 << 30, (64, 64), np.int32)
     ids=["bytes", "labels", "overlay"],
 )  # fmt: skip
 @pytest.mark.parametrize("there", [True, False])
-def test_a_full_disk_names_the_file_and_leaves_what_was_there(tmp_path, small_files, write, there):
+def test_a_full_disk_names_the_file_and_leaves_what_was_there(tmp_path, write, there):
     path = tmp_path / "file.tif"
     if there:
         path.write_bytes(b"before")
-    with pytest.raises(OSError, match=r"file\.tif") as caught:
+    with pytest.raises(OSError, match=r"file\.tif") as caught, small_files():
         write(path)
     assert caught.value.errno == errno.EFBIG
     assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"before"] * there

@@ -65,6 +65,8 @@ def test_importing_the_package_loads_the_operators_and_little_else():
         assert hasattr(torch.ops.embedseg_ops, "propagate")
         heavy = {"scipy", "skimage", "PIL", "tifffile", "safetensors", "napari", "qtpy"} & set(sys.modules)
         assert not heavy, heavy
+        embedseg_ops.load_model("nuclei-crowded")
+        assert "torch._dynamo" not in sys.modules  # a second to import
         embedseg_ops.metrics.average_precision, embedseg_ops.figures.overlay, embedseg_ops.models.UNet
         from embedseg_ops.losses import training_loss
         from embedseg_ops import reference, segment

@@ -38,7 +38,8 @@ def convolutions(channels: list[int], spatial_dims: int, batch_norm: bool = Fals
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(channels):
         convolution = CONVOLUTIONS[spatial_dims](inputs, outputs, 3, padding=1, bias=not batch_norm)
-        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        if not convolution.weight.is_meta:  # there it would do nothing but import torch's compiler, for a second
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
         if convolution.bias is not None:
             nn.init.zeros_(convolution.bias)
         layers += [convolution, *([NORMS[spatial_dims](outputs)] if batch_norm else []), nn.ReLU(inplace=True)]

@@ -1,13 +1,16 @@
 """Tasks whose outcome a thread writes while the next one computes."""
 
+import pickle
 import threading
 import time
 
 import numpy as np
 import pytest
+import torch
 
 from embedseg_ops import postprocess_blocks
 from embedseg_ops.predict.blocks.engine import run_tasks
+from embedseg_ops.predict.blocks.maps import TileGrid, TileMaps
 
 
 def test_all_is_written_in_order_and_before_the_end():
@@ -115,3 +118,15 @@ def test_a_full_disk_is_told_and_the_run_goes_on_where_there_is_room(tmp_path):
     postprocess_blocks(embedding, distance, expected, block=10, progress=False)
     assert expected.max() > 1
     np.testing.assert_array_equal(out, expected)
+
+
+def test_a_window_keeps_its_memory_as_long_as_it_is_used(tmp_path):
+    maps = TileMaps(tmp_path, TileGrid.over((9, 9), 16, 8, 8), 3)
+    maps.write(0, torch.rand(3, 9, 9), torch.rand(9, 9))
+    first, other = maps.embedding((slice(0, 4), slice(0, 4)))[1], maps.embedding((slice(5, 9), slice(0, 4)))
+    again = maps.embedding((slice(0, 4), slice(0, 4)))
+    assert torch.equal(first, again[1])
+    place = again.data_ptr()
+    del first, other, again
+    assert maps.embedding((slice(2, 4), slice(0, 4))).data_ptr() == place
+    assert pickle.loads(pickle.dumps(maps)).buffer.memory.size == 0  # it does not travel

@@ -9,7 +9,7 @@ from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.predict.blocks.arrays import sync_box
 from embedseg_ops.predict.blocks.engine import Writing
 from embedseg_ops.predict.blocks.grid import Box
-from embedseg_ops.predict.blocks.job import Job
+from embedseg_ops.predict.blocks.job import Job, compact
 
 
 def add_sizes(job: Job, tables: list[tuple[object, ...]], key: str = "sizes") -> np.ndarray:
@@ -22,22 +22,26 @@ def add_sizes(job: Job, tables: list[tuple[object, ...]], key: str = "sizes") ->
 
 
 def count_trimmed(job: Job, block: int, after: int) -> Writing:
-    """Return what writes how many pixels each object keeps in a block, after those near its boundary have gone."""
-    labels, objects = trimmed(job, block, after)
+    """Return what writes a block's labels without what is near a boundary, and how many pixels each object keeps."""
+    objects = job.objects(block, after)
+    labels = trimmed(job, block, np.array(job.stored_labels(block, after)), objects)
     sizes = np.bincount(labels.ravel(), minlength=len(objects) + 1)[1:]
-    return partial(job.folder.save_table, {"objects": objects, "sizes": sizes}, "trimmed", f"{block}.npz")
+    kept = compact(labels)
+
+    def write() -> None:
+        job.folder.save(kept, "trimmed", f"{block}.npy")
+        job.folder.save_table({"objects": objects, "sizes": sizes}, "trimmed", f"{block}.npz")
+
+    return write
 
 
-def trimmed(job: Job, block: int, after: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a block's labels, trimmed, and the objects that they stand for: as `embedseg_ops.ops.trim` does."""
-    labels, objects = np.array(job.stored_labels(block, after)), job.objects(block, after)
-    if job.options["min_depth_pixels"] > 0:
-        sizes = job.folder.load("finished", "sizes.npy")[objects].astype(np.float64)
-        radii = np.sqrt(sizes / np.pi) if labels.ndim == 2 else np.cbrt(0.75 / np.pi * sizes)
-        limits = np.concatenate([[0], job.options["min_depth_pixels"] / radii])
-        distance = job.maps.distance(job.grid.box(block)).float().double().numpy()
-        labels[~(distance > limits[labels])] = 0
-    return labels, objects
+def trimmed(job: Job, block: int, labels: np.ndarray, objects: np.ndarray) -> np.ndarray:
+    """Return a block's labels, of these objects, trimmed as `embedseg_ops.ops.trim` does."""
+    sizes = job.folder.load("finished", "sizes.npy")[objects].astype(np.float64)
+    radii = np.sqrt(sizes / np.pi) if labels.ndim == 2 else np.cbrt(0.75 / np.pi * sizes)
+    limits = np.concatenate([[0], job.options["min_depth_pixels"] / radii])
+    distance = job.maps.distance(job.grid.box(block)).float().double().numpy()
+    return np.where(distance > limits[labels], labels, 0)
 
 
 def number_objects(job: Job, sizes: np.ndarray) -> int:
@@ -53,7 +57,9 @@ def number_objects(job: Job, sizes: np.ndarray) -> int:
 
 def number_block(job: Job, block: int, after: int) -> Writing:
     """Return what writes a block's labels, with their final numbers, where they belong, and says so."""
-    labels, objects = trimmed(job, block, after)
+    labels, objects = job.stored_labels(block, after), job.objects(block, after)
+    if job.options["min_depth_pixels"] > 0:
+        labels = np.broadcast_to(job.folder.load("trimmed", f"{block}.npy"), labels.shape)
     numbers = np.concatenate([np.zeros(1, np.uint32), job.folder.load("finished", "numbers.npy")[objects]])
     return partial(write_block, job, block, numbers[labels])
 

@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from embedseg_ops.predict.blocks.buffer import Buffer
 from embedseg_ops.predict.blocks.folder import sync
 from embedseg_ops.predict.blocks.grid import Box, extent, intersect, within
 from embedseg_ops.predict.tiles import Stretch, split_axis
@@ -100,12 +101,14 @@ class TileMaps:
         grid: the tiles.
         dim: D.
         dtype: of the embedding; with float16, the bits are others.
+        buffer: of the embedding's windows.
     """
 
     folder: Path
     grid: TileGrid
     dim: int
     dtype: ScratchType = "float32"
+    buffer: Buffer = field(default_factory=Buffer, compare=False, repr=False)
 
     def embedding(self, window: Box) -> Tensor:
         """Return the embedding of a window, ``[D, *window]``."""
@@ -139,9 +142,12 @@ class TileMaps:
         return self.folder / f"{number}.npy"
 
     def _blend(self, window: Box, kind: int) -> np.ndarray:
-        """Return the embedding of a window, or its distance map, channels last; as many threads as torch's read it."""
-        result = np.empty((*extent(window), 1 if kind else self.dim), np.float32)
-        first, threads = window[0], torch.get_num_threads()
+        """Return the embedding of a window, or its distance map, channels last.
+
+        As many threads as torch's read the embedding; the distance map is too small to gain by that.
+        """
+        result = np.empty((*extent(window), 1), np.float32) if kind else self.buffer.empty((*extent(window), self.dim))
+        first, threads = window[0], 1 if kind else torch.get_num_threads()
         edges = np.linspace(first.start, first.stop, threads + 1).astype(int).tolist()
         bands = [(slice(*edge), *window[1:]) for edge in itertools.pairwise(edges)]
         with ThreadPoolExecutor(threads) as readers:

@@ -33,11 +33,8 @@ from embedseg_ops.predict.blocks.stores import SUFFIXES
 from embedseg_ops.predict.memory import memory_free, memory_needed
 
 Model = tuple[EmbeddingModel, Settings]
-OBJECTS = {
-    "table": ".csv",
-    "geojson": ".geojson",
-    "rois": ".zip",
-}  # what is written of objects, and where beside the labels
+#: what is written of objects, and where beside the labels
+OBJECTS = {"table": ".csv", "geojson": ".geojson", "rois": ".zip"}
 SMALL = 2**30  # bytes; what needs less is segmented in one piece, or fails as it would in blocks
 
 

@@ -6,6 +6,7 @@ option after the other put back to the paper's value.
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,9 +27,9 @@ from embedseg_ops.predict.scale import predict_scaled
 
 
 class Output(NamedTuple):
-    truth: np.ndarray  # int32 [H, W]
-    embedding: Tensor  # float32 [1, D, H, W]
-    distance: Tensor  # float32 [1, H, W]
+    truth: np.ndarray  # int32 [*spatial]
+    embedding: Tensor  # float32 [1, D, *spatial]
+    distance: Tensor  # float32 [1, *spatial]
 
 
 # The options that answer one question together.
@@ -60,13 +61,21 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def predict_folder(folder: Path, network: EmbeddingModel, settings: Settings) -> list[Output]:
-    samples = load_folder(folder, settings.percentiles, settings.spatial_dims, settings.channels)
-    return predict_samples(samples, network, settings)
+    return predict_samples(load_samples(folder, settings), network, settings)
+
+
+def load_samples(folder: Path, settings: Settings) -> list[Sample]:
+    return load_folder(folder, settings.percentiles, settings.spatial_dims, settings.channels)
 
 
 def predict_samples(samples: list[Sample], network: EmbeddingModel, settings: Settings) -> list[Output]:
-    bar = tqdm(samples, desc="network", unit="image")
-    return [Output(sample.labels.numpy(), *predict_scaled(sample.image, network, settings)) for sample in bar]
+    return list(predict_each(samples, network, settings))
+
+
+def predict_each(samples: list[Sample], network: EmbeddingModel, settings: Settings) -> Iterator[Output]:
+    for sample in tqdm(samples, desc="network", unit="image"):
+        outputs = predict_scaled(sample.image, network, settings, spacing=sample.pixel_size)
+        yield Output(sample.labels.numpy(), *outputs)
 
 
 def configurations(chosen: dict[str, float]) -> dict[str, dict[str, float]]:
@@ -81,7 +90,10 @@ def configurations(chosen: dict[str, float]) -> dict[str, dict[str, float]]:
 
 def score(outputs: list[Output], options: dict[str, float]) -> dict[str, object]:
     """Postprocess with these options and measure."""
-    labels = [embedseg_ops.postprocess(one.embedding, one.distance, **options)[0].numpy() for one in outputs]
+    labels = [
+        embedseg_ops.postprocess(one.embedding, one.distance, spatial_dims=one.truth.ndim, **options)[0].numpy()
+        for one in outputs
+    ]
     return {"options": options, **score_labels([one.truth for one in outputs], labels)}
 
 

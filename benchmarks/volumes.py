@@ -72,10 +72,10 @@ def read(folder: Path, part: str) -> Volume:
         return Volume(file["raw"][..., across], file["label"][..., across].astype(np.int32), size)
 
 
-def write(folder: Path, volume: Volume) -> None:
+def write(folder: Path, volume: Volume, name: str = "volume") -> None:
     for kind, array in (("images", volume.raw), ("labels", volume.labels)):
         (folder / kind).mkdir(parents=True, exist_ok=True)
-        write_labels(folder / kind / "volume.tif", array, volume.size)
+        write_labels(folder / kind / f"{name}.tif", array, volume.size)
 
 
 def segment_by_watershed(volume: Volume, sigma: float, factor: float, smoothing: float, height: float) -> np.ndarray:
@@ -163,7 +163,8 @@ def table(found: dict[str, Any]) -> str:
             shown = (levels[0], levels[5], levels[8], levels[9])
             there = f"{scores['found'][method]} for {scores['nuclei']}"
             lines.append(f"| {part} | {method} | {there} | {' | '.join(f'{value:.3f}' for value in shown)} |")
-        lines.append(f"| | ours ahead in AP50 | | {scores['ours ahead in AP50']} | | | |")
+        if "ours ahead in AP50" in scores:
+            lines.append(f"| | ours ahead in AP50 | | {scores['ours ahead in AP50']} | | | |")
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from embedseg_ops.data.errors import DataError, DataWarning
 from embedseg_ops.data.images import open_image, read, read_image
+from embedseg_ops.data.units import micrometres, per_unit
 
 RANDOM = np.random.default_rng(0)
 COLOUR = RANDOM.integers(0, 256, (12, 17, 3), np.uint8)
@@ -123,6 +124,29 @@ def test_sizes_and_names_are_kept(tiff):
     path = tiff(STACK[0, 0], resolution=(20000, 10000), resolutionunit="CENTIMETER")
     assert read(path).pixel_size == {"Y": 1.0, "X": 0.5}
     assert read(tiff(STACK[0, 0], resolution=(300, 300), resolutionunit="INCH")).pixel_size == {}
+
+
+@pytest.mark.parametrize("size", [0.325, 0.65, 0.1, 0.1083333, 2.5, 12.0, 1 / 3.1, 0.2071602])
+def test_sizes_are_the_numbers_that_were_written(tiff, size):
+    resolutions = {
+        "tifffile's fraction": 1 / size,
+        "ImageJ's, of which it cuts the end off": (int(1 / size * 1_000_000), 1_000_000),
+    }
+    for resolution in resolutions.values():
+        path = tiff(STACK[0, 0], imagej=True, resolution=(resolution, resolution), metadata={"unit": "micron"})
+        expected = pytest.approx(size, rel=2e-6) if size == 1 / 3.1 else size
+        assert read(path).pixel_size == {"Y": expected, "X": expected}
+    path = tiff(STACK[0, 0], resolution=(1e4 / size, 1e4 / size), resolutionunit="CENTIMETER")
+    assert read(path).pixel_size == ({"Y": size, "X": size} if size < 10 else {})
+
+
+def test_lengths_are_decimals():
+    assert [micrometres(length, unit) for length, unit in (("3.25e-07", "m"), (0.1, "mm"), (2.3, "inch"))] == [
+        0.325, 100, 58420,
+    ]  # fmt: skip
+    assert micrometres(" 0.5 ", "\u00b5m") == 0.5
+    assert [micrometres(length, "µm") for length in ("nan", "inf", "-1", "0", "", "wide", None)] == [None] * 7
+    assert [per_unit(*number, "µm") for number in ((0, 1), (1, 0), (-3, 1), (4, 1))] == [None, None, None, 0.25]
 
 
 @pytest.mark.parametrize("name", ["broken.png", "broken.tif"])

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 from tifffile import EXTRASAMPLE, PHOTOMETRIC, RESUNIT, TiffFile, TiffPageSeries, xml2dict
 from tifffile.tifffile import svs_description_metadata
 
-from embedseg_ops.data.units import known, micrometres
+from embedseg_ops.data.units import known, micrometres, per_unit
 
 ALPHA = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
 COLOURED = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR, PHOTOMETRIC.SEPARATED, PHOTOMETRIC.PALETTE)
@@ -51,9 +52,7 @@ def pixel_size(file: TiffFile, series: TiffPageSeries, level: int = 0) -> dict[s
     elif file.is_imagej:
         said = file.imagej_metadata or {}
         unit = str(said.get("unit", ""))
-        across, down = page.get_resolution()
-        depth = micrometres(said.get("spacing"), unit)
-        sizes = known({"Z": depth, "Y": per_unit(down, unit), "X": per_unit(across, unit)})
+        sizes = known({"Z": micrometres(said.get("spacing"), unit), **across(page, unit)})
     elif page.is_svs:
         size = micrometres(svs_description_metadata(page.description).get("MPP"), "µm")
         sizes = known({"Y": size, "X": size})
@@ -68,14 +67,14 @@ def resolution(page: Any) -> dict[str, float]:
     unit = {RESUNIT.INCH: "inch", RESUNIT.CENTIMETER: "cm"}.get(page.resolutionunit)
     if unit is None or "XResolution" not in page.tags:
         return {}
-    across, down = page.get_resolution()
-    sizes = known({"Y": per_unit(down, unit), "X": per_unit(across, unit)})
+    sizes = known(across(page, unit))
     return sizes if max(sizes.values(), default=0) <= PRINTING else {}
 
 
-def per_unit(number: float, unit: str) -> float | None:
-    """Return µm of a pixel of which there are `number` in a unit."""
-    return micrometres(1 / number, unit) if number else None
+def across(page: Any, unit: str) -> dict[str, float | None]:
+    """Return µm of a pixel along Y and X, of which the tags say how many there are in a unit: 1 without them."""
+    numbers = {axis: page.tags.valueof(f"{axis}Resolution", (1, 1)) for axis in "YX"}
+    return {axis: per_unit(*number, unit) for axis, number in numbers.items() if np.shape(number) == (2,)}
 
 
 def ome_pixels(file: TiffFile, series: TiffPageSeries) -> dict[str, Any]:

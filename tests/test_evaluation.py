@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from commands import run
 from PIL import Image
 from samples import cells
 
@@ -40,6 +41,18 @@ def test_the_command_writes_a_table_and_json(tmp_path, capsys):
     assert main(["evaluate", str(tmp_path / "truth"), str(tmp_path / "prediction"), "--json", str(report)]) == 0
     assert " mean  1.0000  1.0000" in capsys.readouterr().out
     assert json.loads(report.read_text())["SBD"] == 1
+
+
+def test_images_in_place_of_labels_are_one_line(tmp_path, capsys):
+    grey = np.random.default_rng(0).poisson(60, (40, 50)).astype(np.uint8)
+    for name in "abc":
+        write(tmp_path / "truth", f"{name}.tif", cells((40, 50), 9, gap=0.3).numpy().astype(np.uint16))
+        write(tmp_path / "prediction", f"{name}.tif", grey)
+    status, lines = run("evaluate", tmp_path / "truth", tmp_path / "prediction", capsys=capsys)
+    assert status == 0
+    assert len(lines) == 1
+    assert "a.tif: looks like an image, not a label map" in lines[0]
+    assert "(and 2 more such files in" in lines[0]
 
 
 def test_the_report_shows_the_worst_images_first_on_their_images(tmp_path):

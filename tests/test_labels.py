@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from samples import cells
+from scipy import ndimage
 
 from embedseg_ops.data.errors import DataError, DataWarning
 from embedseg_ops.data.labels import read_labels
 
 LABELS = np.array([[0, 0, 5, 5], [9, 0, 5, 5], [9, 9, 0, 70]])
 NUMBERED = np.array([[0, 0, 1, 1], [2, 0, 1, 1], [2, 2, 0, 3]], np.int32)
+RANDOM = np.random.default_rng(0)
 DOTS = np.zeros((9, 12), np.uint8)
 DOTS[::3, ::3] = 1
+
+#: a blurred square of light, with the noise of a camera
+IMAGE = RANDOM.poisson(10 + 90 * ndimage.gaussian_filter(np.pad(np.ones((30, 30)), 15), 6)).astype(np.uint8)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", ">u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8", "f2"])
@@ -56,6 +62,8 @@ def test_axes_of_length_one_are_dropped_and_palettes_are_ids(tmp_path):
         (DOTS + np.roll(DOTS, 1, 1) * 2, "looks like classes, not a label map: 2 ids are in 12 pieces|24 pieces"),
         (np.where(DOTS, np.arange(12, dtype=np.uint8), np.uint8(255)), "background looks to be 255, and not 0"),
         (1 + np.arange(12, dtype=np.uint8) * DOTS, "background looks to be 1, and not 0"),
+        (IMAGE, r"looks like an image, not a label map: its \d+ numbers are scattered"),
+        (np.where(IMAGE > 50, IMAGE, 0), "looks like an image"),
     ],
 )
 def test_what_is_no_label_map_is_noticed(tmp_path, array, message):
@@ -73,6 +81,10 @@ def test_what_is_no_label_map_is_noticed(tmp_path, array, message):
         np.arange(30).reshape(5, 6),
         np.arange(1, 31).reshape(5, 6),
         np.kron([[0, 1, 2], [3, 0, 1]], np.ones((4, 4))),  # one object in two pieces
+        np.kron(np.arange(1, 101).reshape(10, 10), np.ones((2, 2))),  # tiny objects, all touching
+        np.repeat(np.arange(1, 31)[:, None], 90, 1).repeat(3, 0),  # long ones, three pixels wide
+        np.where(RANDOM.random((60, 60)) < 0.3, 0, np.kron(np.arange(36).reshape(6, 6), np.ones((10, 10)))),  # ragged
+        cells((60, 60), 60).numpy(),
     ],
 )
 def test_label_maps_raise_no_suspicion(tmp_path, array):

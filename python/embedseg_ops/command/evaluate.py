@@ -11,6 +11,7 @@ from embedseg_ops.command.batch import Batch
 from embedseg_ops.command.outputs import check_outputs, is_ours
 from embedseg_ops.command.speech import one_line
 from embedseg_ops.data.errors import DataError
+from embedseg_ops.data.samples import gathered
 from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.evaluate.explanations import EXPLANATIONS
 from embedseg_ops.evaluate.report import html_report
@@ -42,9 +43,10 @@ def run(options: argparse.Namespace) -> int:
     check(options, pairs)
     batch = Batch(options.debug)
     read: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]] = {}
-    for pair in tqdm(pairs, desc="reading", unit="image", leave=False):
-        with batch.attempt(pair.prediction):
-            read[pair.name] = read_pair(pair, options.spatial_dims)
+    with gathered(f"{options.truth} and {options.prediction}"):
+        for pair in tqdm(pairs, desc="reading", unit="image", leave=False):
+            with batch.attempt(pair.prediction):
+                read[pair.name] = read_pair(pair, options.spatial_dims)
     if read:
         truth, prediction, images = map(list, zip(*read.values(), strict=True))
         names = [one_line(name) for name in read]

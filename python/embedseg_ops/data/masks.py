@@ -5,6 +5,7 @@ from scipy import ndimage
 
 FEW_IDS = 8  # more are no mask and no classes
 PIECES = 3  # an id, on average; more are objects that nobody numbered
+RAGGED = 3  # times as many edges as compact objects of this size would have, side by side
 HOW = (
     "number the objects first: skimage.measure.label(mask), or Analyze Particles… with Count Masks in Fiji; "
     "touching objects need a watershed"
@@ -20,6 +21,8 @@ def suspicion(labels: np.ndarray) -> str | None:
     if not labels.size:
         return None
     ids, sizes = np.unique(labels, return_counts=True)
+    if is_image(labels, ids, sizes):
+        return f"looks like an image, not a label map: its {(ids > 0).sum()} numbers are scattered over their pixels"
     background = background_id(labels, ids, sizes)
     if background:
         return f"its background looks to be {background}, and not 0: set it to 0"
@@ -32,6 +35,28 @@ def suspicion(labels: np.ndarray) -> str | None:
     if pieces >= PIECES * len(ids) and pieces > FEW_IDS:
         return f"looks like classes, not a label map: {len(ids)} ids are in {pieces} pieces; {HOW}"
     return None
+
+
+def is_image(labels: np.ndarray, ids: np.ndarray, sizes: np.ndarray) -> bool:
+    """Return whether so many neighbouring pixels differ that numbers are intensities, not objects.
+
+    Where objects fill an image, the share of neighbours that differ is one over their width. Intensities have many
+    pixels each, but as soon as a camera's noise is among them, few neighbours that are equal.
+    """
+    many = ids > 0
+    if many.sum() <= FEW_IDS:
+        return False
+    edges = pairs = 0
+    for axis in range(labels.ndim):
+        after, before = (
+            labels.take(range(1, labels.shape[axis]), axis),
+            labels.take(range(labels.shape[axis] - 1), axis),
+        )
+        both = (after > 0) & (before > 0)
+        pairs += int(both.sum())
+        edges += int((both & (after != before)).sum())
+    width = float(sizes[many].mean()) ** (1 / labels.ndim)
+    return bool(edges * width > RAGGED * pairs)
 
 
 def background_id(labels: np.ndarray, ids: np.ndarray, sizes: np.ndarray) -> int:

@@ -74,7 +74,7 @@ def resolution(page: Any) -> dict[str, float]:
 def across(page: Any, unit: str) -> dict[str, float | None]:
     """Return µm of a pixel along Y and X, of which the tags say how many there are in a unit: 1 without them."""
     numbers = {axis: page.tags.valueof(f"{axis}Resolution", (1, 1)) for axis in "YX"}
-    return {axis: per_unit(*number, unit) for axis, number in numbers.items() if np.shape(number) == (2,)}
+    return {axis: per_unit(number[0], number[1], unit) for axis, number in numbers.items() if np.shape(number) == (2,)}
 
 
 def ome_pixels(file: TiffFile, series: TiffPageSeries) -> dict[str, Any]:

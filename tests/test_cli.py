@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import tifffile
+import torch
+from commands import run
 from PIL import Image
 from samples import cells
 
@@ -67,3 +69,23 @@ def test_train_on_one_plane_of_volumes(data, tmp_path):
 def test_wrong_files_are_said_in_one_line(tmp_path, capsys):
     assert main(["train", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert f"{tmp_path}: expected images/ beside labels/" in capsys.readouterr().err
+
+
+def test_processes_that_train_together_say_an_error_once(data, tmp_path, monkeypatch, capsys):
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    for name, value in (("USE_AGENT_STORE", "True"), ("RESTART_COUNT", "0")):
+        monkeypatch.setenv(f"TORCHELASTIC_{name}", value)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", str(store.port))
+    missing = ["train", tmp_path / "missing", "--out", tmp_path / "run"]
+    wrong = ["train", data, "--out", tmp_path / "run", "--batch", "0"]
+    for words, said in ((missing, "no such folder"), (wrong, "expected 1 or more, got 0")):
+        (first, lines), again = (run(*words, capsys=capsys) for _ in range(2))
+        assert first == 2
+        assert len(lines) == 1
+        assert said in lines[0]
+        assert again == (2, [])
+    other = ["train", tmp_path / "other", "--out", tmp_path / "run"]
+    assert len(run(*other, capsys=capsys)[1]) == 1
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert len(run(*missing, capsys=capsys)[1]) == 1

@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 from embedseg_ops.command import demo, evaluate, export, models, predict, serve, train
 from embedseg_ops.command.batch import ENDS_ALL
 from embedseg_ops.command.config import with_configuration
-from embedseg_ops.command.speech import is_out_of_memory, one_line, reason, say, warnings_in_one_line
+from embedseg_ops.command.speech import is_out_of_memory, one_line, reason, say_once, warnings_in_one_line
+from embedseg_ops.data.processes import is_first_to_say
 from embedseg_ops.library import build_info
 from embedseg_ops.version import __version__
 
@@ -36,7 +37,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the program with exit status 2."""
-        self.exit(2, f"{self.prog}: {one_line(message)}; see {self.prog} --help\n")
+        line = f"{self.prog}: {one_line(message)}; see {self.prog} --help\n"
+        self.exit(2, line if is_first_to_say(line) else None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings_in_one_line(), ending_as_an_interrupt():
             return run(options)
     except KeyboardInterrupt:
-        say("interrupted; the same command goes on from here")
+        say_once("interrupted; the same command goes on from here")
         return 130
     except BrokenPipeError:  # such as of `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        say(reason(error))
+        say_once(reason(error))
         is_wrong = isinstance(error, ValueError | ImportError | OSError) and not is_out_of_memory(error)
         is_full = isinstance(error, OSError) and error.errno in ENDS_ALL
         return 2 if is_wrong and not is_full else 1

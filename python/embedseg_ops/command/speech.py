@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from tqdm import tqdm
 
 from embedseg_ops.data.errors import DataWarning
+from embedseg_ops.data.processes import is_first_to_say
 
 NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "unable to allocate")
 
@@ -20,6 +21,12 @@ def one_line(text: object) -> str:
 def say(text: object) -> None:
     """Write one line to the terminal, above a progress bar."""
     tqdm.write(f"embedseg-ops: {one_line(text)}", file=sys.stderr)
+
+
+def say_once(text: object) -> None:
+    """Write one line, unless another of the processes that train together has said the same."""
+    if is_first_to_say(one_line(text)):
+        say(text)
 
 
 def reason(error: BaseException) -> str:
@@ -47,5 +54,5 @@ def warnings_in_one_line() -> Iterator[None]:
     """Say warnings as everything else is said."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", DataWarning)
-        warnings.showwarning = lambda message, *_: say(f"warning: {message}")
+        warnings.showwarning = lambda message, *_: say_once(f"warning: {message}")
         yield

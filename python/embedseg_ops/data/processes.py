@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -55,3 +56,19 @@ class Group:
         """Leave the other processes, at the end."""
         if distributed.is_initialized():
             distributed.destroy_process_group()
+
+
+def is_first_to_say(text: str) -> bool:
+    """Return whether no process of this start of torchrun has asked this of the same text before; True without it.
+
+    Any of them may be the first to meet an error, and torchrun then ends the others.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return True
+    place = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    key = f"said/{os.environ.get('TORCHELASTIC_RESTART_COUNT')}/{text}"
+    try:
+        store = distributed.TCPStore(*place, is_master=False, timeout=timedelta(seconds=5))  # type: ignore[attr-defined]
+        return bool(store.add(key, 1) == 1)
+    except RuntimeError:  # torchrun is gone
+        return True

@@ -13,6 +13,8 @@ from samples import cells, embedding_for
 from test_blocks_segment import image_of, small_model
 
 from embedseg_ops import load_model, object_features, save_model, segment_blocks, segment_with_scores
+from embedseg_ops.predict.blocks import passes
+from embedseg_ops.predict.blocks.arrays import run_folder
 from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.blocks.job import Job
@@ -69,9 +71,23 @@ def test_scores_that_cannot_be_had(tmp_path):
         segment_blocks(image, tmp_path / "a.npy", small_model(), scores=True)
     with pytest.raises(ValueError, match="scores are kept in the run's folder: give folder="):
         segment_blocks(image, out, scoring_model(), scores=True)
-    segment_blocks(image, tmp_path / "a.npy", scoring_model(), progress=False)
-    with pytest.raises(ValueError, match="holds a run that is over, and made no scores"):
-        segment_blocks(image, tmp_path / "a.npy", scoring_model(), scores=True, progress=False)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".zarr"])
+def test_a_run_that_is_over_gets_its_scores(tmp_path, suffix, monkeypatch):
+    if suffix == ".zarr":
+        pytest.importorskip("zarr")
+    image, how = image_of((61, 90)), {"block": 16, "halo": 4, "tile": 40, "overlap": 16, "progress": False}
+    at_once, later = tmp_path / f"at_once{suffix}", tmp_path / f"later{suffix}"
+    expected = segment_blocks(image, at_once, scoring_model(), scores=True, **how)
+    summary = segment_blocks(image, later, scoring_model(), **how)
+    monkeypatch.setattr(passes, "find_seeds", None)  # labels are not made again
+    assert segment_blocks(image, later, scoring_model(), scores=True, **how) == summary == expected
+    folders = [run_folder(out, None) for out in (at_once, later)]
+    np.testing.assert_array_equal(*(np.load(folder / "scores.npy") for folder in folders))
+    assert {path.name for path in folders[0].iterdir()} == {path.name for path in folders[1].iterdir()}
+    monkeypatch.setattr(passes, "measure_block", None)  # nor are the scores
+    assert segment_blocks(image, later, scoring_model(), scores=True, **how) == summary
 
 
 def test_the_table_of_a_large_image_has_scores(model, tmp_path, capsys):  # noqa: F811

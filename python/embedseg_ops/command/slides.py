@@ -25,7 +25,6 @@ from embedseg_ops.predict.blocks.arrays import Stored, run_folder
 from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.maps import ScratchType
 from embedseg_ops.predict.blocks.network import Opened, Planes, image_file
-from embedseg_ops.predict.blocks.passes import finished
 from embedseg_ops.predict.blocks.scores import SCORES
 from embedseg_ops.predict.blocks.segment_blocks import open_pixels, segment_blocks
 from embedseg_ops.predict.blocks.sizes import read_bytes
@@ -116,9 +115,6 @@ def segment_slide(path: Path, out: Path, model: Model, options: argparse.Namespa
     choice = choice_of(options) if path.suffix != ".npy" else {}
     run = Folder(run_folder(out, None) or out)
     scored = "table" in outputs and bool(model[1].calibration)
-    if scored and finished(run) and not run.has(SCORES):
-        say(f"{out}: the table has no scores, for they were not wanted when the labels were made")
-        scored = False
     image = open_pixels(path, model[1], choice)
     size = image.pixel_size if isinstance(image, Opened) else None
     with cluster(options) as client:

@@ -16,7 +16,7 @@ from embedseg_ops.predict.blocks.grid import Box
 from embedseg_ops.predict.blocks.growth import grow_block, join_parts, rounds_around
 from embedseg_ops.predict.blocks.job import Job
 from embedseg_ops.predict.blocks.merge import merge_seeds
-from embedseg_ops.predict.blocks.scores import SCORES, measure_block, write_scores
+from embedseg_ops.predict.blocks.scores import measure_block, write_scores
 from embedseg_ops.predict.blocks.seeds import find_seeds
 
 
@@ -41,17 +41,9 @@ Runner = Callable[..., None]
 DONE = "summary.json"
 
 
-def finished(folder: Folder, scores: bool = False) -> Summary | None:
-    """Return what a run found that is over; None for one that is not.
-
-    Raises:
-        ValueError: scores are wanted, and it made none.
-    """
-    if not folder.has(DONE):
-        return None
-    if scores and not folder.has(SCORES):
-        raise ValueError(f"{folder.path} holds a run that is over, and made no scores: remove it to start anew")
-    return Summary(**json.loads(folder.file(DONE).read_text()))
+def finished(folder: Folder) -> Summary | None:
+    """Return what a run found that is over; None for one that is not."""
+    return Summary(**json.loads(folder.file(DONE).read_text())) if folder.has(DONE) else None
 
 
 def run_passes(
@@ -60,9 +52,21 @@ def run_passes(
 ) -> Summary:  # fmt: skip
     """Find, merge and grow the seeds of an image, write the labels, and leave of the folder what says so.
 
-    With a model's calibration, it leaves the objects' scores as well.
+    With a model's calibration, it leaves the objects' scores as well, and where the labels are there, it does no more.
     """
     run = partial(run_tasks, client=client, threads=threads, progress=progress)
+    summary = finished(job.folder) or write_labels(job, run)
+    if calibration:
+        unmeasured = [block for block in range(len(job.grid)) if not job.folder.has("scores", f"{block}.npz")]
+        run(partial(measure_block, job), unmeasured, "scores")
+        write_scores(job, summary.objects, calibration)
+    write_atomically(job.folder.file(DONE), json.dumps(vars(summary)).encode())
+    job.folder.clear()
+    return summary
+
+
+def write_labels(job: Job, run: Runner) -> Summary:
+    """Find, merge and grow the seeds of an image, and write the labels."""
     blocks = range(len(job.grid))
     seedless = [block for block in blocks if not job.folder.has("seeds", f"{block}.npy")]
     run(partial(find_seeds, job), seedless, "seeds")
@@ -71,13 +75,7 @@ def run_passes(
     objects = count_objects(job, rounds, run)
     unwritten = [block for block in blocks if not job.folder.has("written", f"{block}.done")]
     run(partial(_number, job), [(block, int(rounds[block])) for block in unwritten], "labels")
-    if calibration:
-        run(partial(measure_block, job), [b for b in blocks if not job.folder.has("scores", f"{b}.npz")], "scores")
-        write_scores(job, objects, calibration)
-    summary = Summary(objects, merged["seeds"], merged["merged"], int(rounds.max(initial=0)))
-    write_atomically(job.folder.file(DONE), json.dumps(vars(summary)).encode())
-    job.folder.clear()
-    return summary
+    return Summary(objects, merged["seeds"], merged["merged"], int(rounds.max(initial=0)))
 
 
 def grow_all(job: Job, run: Runner) -> np.ndarray:

@@ -29,6 +29,7 @@ from embedseg_ops.predict.blocks.options import complete
 from embedseg_ops.predict.blocks.passes import Summary, finished, run_passes
 from embedseg_ops.predict.blocks.percentiles import image_percentiles
 from embedseg_ops.predict.blocks.postprocess_blocks import check_out, describe, scratch, sides
+from embedseg_ops.predict.blocks.scores import SCORES
 from embedseg_ops.predict.blocks.sizes import HALOS, choose_core
 from embedseg_ops.predict.blocks.stores import SUFFIXES, check_own, open_labels
 from embedseg_ops.predict.checks import check_axes
@@ -94,7 +95,7 @@ def segment_blocks(
         choice: of what a file holds, as `open_image` takes it: ``{"level": 1, "channel": "DAPI"}``.
         spacing: as of :func:`embedseg_ops.segment`.
         scores: leave the objects' scores in the run's folder: ``scores.npy``, float64 ``[objects]``, those of
-            :func:`embedseg_ops.segment_with_scores`.
+            :func:`embedseg_ops.segment_with_scores`. A run that is over without them runs the network again, for them.
         scratch_dtype: of the embedding in the run's folder; "float16" takes half of the disk, and the labels are not
             quite those of the whole image.
 
@@ -148,7 +149,7 @@ def segment_blocks(
         place.note({"block": core, "enlarged": zoom and zoom.size})
         size = opens.pixel_size if isinstance(opens, Opened) else None
         levels = (given,) if given is not None else open_labels(out, shape, core, size)
-        if (summary := finished(place, scores)) is not None:
+        if (summary := finished(place)) is not None and (place.has(SCORES) or not scores):
             return summary
         maps = network_maps(place, source(), model, zoom, tiles, client, threads, progress, scratch_dtype)
         job = Job(place, Grid(shape, core), halo, maps, options, levels[0], levels[1:])

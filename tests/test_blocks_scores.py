@@ -91,15 +91,23 @@ def test_a_run_that_is_over_gets_its_scores(tmp_path, suffix, monkeypatch):
 
 
 def test_the_table_of_a_large_image_has_scores(model, tmp_path, capsys):  # noqa: F811
+    parquet = pytest.importorskip("pyarrow.parquet")
     network, own = load_model(model)
     every = {**own.postprocess, "seed_threshold": -1.0, "background_threshold": None, "min_depth_pixels": 0.0}
     changed = dataclasses.replace(own, calibration=CALIBRATION, postprocess=every)
     save_model(tmp_path / "scoring.safetensors", network, changed)
     image = write_image(tmp_path / "image.tif")
-    for out in (tmp_path / "whole", tmp_path / "labels.npy"):
-        asked = ["--out", out, "--model", tmp_path / "scoring.safetensors", "--write", "labels,table"]
-        assert run("predict", image, *asked, capsys=capsys)[0] == 0
+    for kinds, names in (("labels", ["labels.npy"]), ("labels,table,parquet", ["whole", "labels.npy"])):
+        for out in names:  # a run that is over has its labels, and no scores yet
+            asked = ["--out", tmp_path / out, "--model", tmp_path / "scoring.safetensors", "--write", kinds]
+            assert run("predict", image, *asked, capsys=capsys) == (
+                0,
+                ["embedseg-ops: 1 of 1 images done"][: out == "whole"],
+            )
     tables = [tmp_path / "whole" / "tables" / "image.csv", tmp_path / "labels.csv"]
     rows = [list(csv.DictReader(table.read_text(encoding="utf-8").splitlines())) for table in tables]
     assert rows[0]
     assert rows[0] == rows[1]
+    assert [str(one) for one in parquet.read_table(tmp_path / "labels.parquet")["score"].to_pylist()] == [
+        row["score"] for row in rows[1]
+    ]

@@ -55,6 +55,20 @@ def test_rois_and_scores(tmp_path, shape):
     assert found == expected
 
 
+@pytest.mark.parametrize("kept", [84, 0])
+def test_parquet_is_the_table_once_more(tmp_path, kept):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    labels, scores = np.where(drawn((70, 90)) > kept, 0, drawn((70, 90))), np.random.default_rng(1).random(84)
+    files = {"table": tmp_path / "a.csv", "parquet": tmp_path / "a.parquet"}
+    write_objects(labels, labels[None], **files, block=16, scores=scores)
+    found = parquet.read_table(files["parquet"]).to_pylist()
+    rows = list(csv.DictReader(files["table"].read_text(encoding="utf-8").splitlines()))
+    assert [{name: str(value) for name, value in row.items()} for row in found] == rows
+    assert len(rows) == len(np.unique(labels[labels > 0]))
+    write_objects(labels, labels[None], parquet=tmp_path / "b.parquet", block=16, scores=scores)
+    assert (tmp_path / "b.parquet").read_bytes() == files["parquet"].read_bytes()
+
+
 def test_rois_end_where_their_format_does(tmp_path):
     pytest.importorskip("roifile")
     labels = np.zeros((1, 40_000), np.uint8)

@@ -76,7 +76,7 @@ def test_objects_are_written_beside_and_pixels_have_a_size(predict, tmp_path):
     out = tmp_path / "labels.zarr"
     status, said = predict(image, "--out", out, "--write", "table,seg")
     assert status == 2
-    assert "--write seg: an image of any size has table, geojson, rois" in said[-1]
+    assert "--write seg: an image of any size has table, parquet, geojson, rois" in said[-1]
     low = ["--threshold", 0.01, "--min-size", 1, "--seed-smoothing", 0]
     assert predict(image, "--out", out, "--write", "table,geojson", *low)[0] == 0
     labels = zarr.open_array(out / "0", mode="r")[:]

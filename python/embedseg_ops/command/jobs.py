@@ -1,7 +1,6 @@
 """What ``predict`` is to do: images, their outputs, and what an earlier run has done of it."""
 
 import argparse
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +10,7 @@ from embedseg_ops.command.options import given_parameters
 from embedseg_ops.command.outputs import check_outputs
 from embedseg_ops.command.reading import CHOICE
 from embedseg_ops.command.records import Made, Record, file_hash, made_from
-from embedseg_ops.command.writers import WRITERS
+from embedseg_ops.command.writers import WRITERS, check_installed
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.formats import SUFFIXES
 from embedseg_ops.model.registry import find_model
@@ -58,9 +57,7 @@ def plan(options: argparse.Namespace) -> tuple[list[Job], list[Job]]:
             raise DataError(f"--out {out}: holds the images; choose another folder")
     model = find_model(options.model)
     kinds = [kind for kind in dict.fromkeys(options.write) if not (options.no_overlay and kind == "overlay")]
-    for module in sorted({WRITERS[kind].needs for kind in kinds} - {""}):
-        if importlib.util.find_spec(module) is None:
-            raise ModuleNotFoundError(f'--write needs {module}: pip install "embedseg-ops[export]"')
+    check_installed(kinds)
     relevant = {name: getattr(options, name) for name in OUTPUTS_DEPEND_ON} | given_parameters(
         options, PostprocessOptions
     )

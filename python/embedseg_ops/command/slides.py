@@ -15,7 +15,7 @@ from embedseg_ops.command.finding import Found
 from embedseg_ops.command.options import argument_help
 from embedseg_ops.command.reading import choice_of
 from embedseg_ops.command.speech import one_line, say
-from embedseg_ops.command.writers import channel_columns
+from embedseg_ops.command.writers import channel_columns, check_installed
 from embedseg_ops.data.errors import DataError
 from embedseg_ops.data.images import open_image
 from embedseg_ops.export.blocks import write_objects
@@ -33,7 +33,7 @@ from embedseg_ops.predict.memory import memory_free, memory_needed
 
 Model = tuple[EmbeddingModel, Settings]
 #: what is written of objects, and where beside the labels
-OBJECTS = {"table": ".csv", "geojson": ".geojson", "rois": ".zip"}
+OBJECTS = {"table": ".csv", "parquet": ".parquet", "geojson": ".geojson", "rois": ".zip"}
 SMALL = 2**30  # bytes; what needs less is segmented in one piece, or fails as it would in blocks
 
 
@@ -81,6 +81,7 @@ def run(options: argparse.Namespace, model: Model) -> int:
     outputs = {kind: options.out.with_suffix(suffix) for kind, suffix in OBJECTS.items() if kind in options.write}
     if unknown := set(options.write) - {"labels", "overlay", *OBJECTS}:
         raise DataError(f"--write {','.join(sorted(unknown))}: an image of any size has {', '.join(OBJECTS)}")
+    check_installed(outputs)
     for path in outputs.values():
         if path.exists() and not options.overwrite:
             raise DataError(f"{path} exists already; give --overwrite to replace it")
@@ -114,7 +115,7 @@ def segment_slide(path: Path, out: Path, model: Model, options: argparse.Namespa
     """Segment an image in blocks, and write what is wanted of its objects; return how many there are."""
     choice = choice_of(options) if path.suffix != ".npy" else {}
     run = Folder(run_folder(out, None) or out)
-    scored = "table" in outputs and bool(model[1].calibration)
+    scored = bool({"table", "parquet"} & set(outputs) and model[1].calibration)
     image = open_pixels(path, model[1], choice)
     size = image.pixel_size if isinstance(image, Opened) else None
     with cluster(options) as client:
@@ -137,7 +138,8 @@ def write_wanted(
     file = image_file(image) if isinstance(image, Opened) else None
     write_objects(
         Stored(str(out / "0" if out.suffix == ".zarr" else out), "r")(), pixels,
-        table=outputs.get("table"), outlines=outputs.get("geojson"), rois=outputs.get("rois"), scores=scores,
+        table=outputs.get("table"), parquet=outputs.get("parquet"), outlines=outputs.get("geojson"),
+        rois=outputs.get("rois"), scores=scores,
         pixel_size=file.size_of("ZYX"[-dims:]) if file else None,
         channels=channel_columns(file, pixels.shape[0]) if file else None, progress=True,
     )  # fmt: skip

@@ -1,7 +1,8 @@
 """The outputs that ``predict`` writes for an image, by name."""
 
 import argparse
-from collections.abc import Callable, Mapping
+import importlib.util
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -13,7 +14,8 @@ from embedseg_ops.export.cellpose import write_seg
 from embedseg_ops.export.geojson import write_geojson
 from embedseg_ops.export.overlay import write_overlay
 from embedseg_ops.export.rois import write_rois
-from embedseg_ops.export.table import Table, object_table, write_table
+from embedseg_ops.export.rows import Table
+from embedseg_ops.export.table import object_table, write_table
 from embedseg_ops.export.tiff import write_labels
 from embedseg_ops.export.zarr import write_zarr
 
@@ -146,3 +148,10 @@ WRITERS = {
     "seg": Writer("seg", "_seg.npy", seg, "for Cellpose"),
     "zarr": Writer("zarr", ".zarr", zarr, "OME-Zarr", "zarr"),
 }
+
+
+def check_installed(kinds: Iterable[str]) -> None:
+    """Raise a ModuleNotFoundError if one of these outputs needs a package that is not installed."""
+    for module in sorted({WRITERS[kind].needs for kind in kinds} - {""}):
+        if importlib.util.find_spec(module) is None:
+            raise ModuleNotFoundError(f'--write needs {module}: pip install "embedseg-ops[export]"')

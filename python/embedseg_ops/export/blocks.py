@@ -1,7 +1,6 @@
 """The objects of labels of any size, block by block: a table and outlines that hold each object once."""
 
 import contextlib
-import csv
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,8 @@ from tqdm import tqdm
 from embedseg_ops.data.writing import atomic_path
 from embedseg_ops.export.geojson import geojson
 from embedseg_ops.export.rois import RoiZip
-from embedseg_ops.export.table import Table, object_table
+from embedseg_ops.export.rows import Table, growing
+from embedseg_ops.export.table import object_table
 from embedseg_ops.predict.blocks.grid import Box, Grid
 
 BLOCKS = {2: 2048, 3: 256}  # pixels along an axis
@@ -26,6 +26,7 @@ def write_objects(
     outlines: str | os.PathLike[str] | None = None, pixel_size: Sequence[float] | None = None,
     channels: Sequence[str] | None = None, block: int | None = None, progress: bool = False,
     scores: ArrayLike | None = None, rois: str | os.PathLike[str] | None = None,
+    parquet: str | os.PathLike[str] | None = None,
 ) -> None:  # fmt: skip
     """Measure and outline the objects of labels that need not fit into memory.
 
@@ -44,18 +45,20 @@ def write_objects(
         progress: show a progress bar for each of the two passes.
         scores: of the objects, a column of the table; see `embedseg_ops.export.object_table`.
         rois: the ZIP of ImageJ's ROIs; None: none.
+        parquet: the table once more, as Parquet, which needs pyarrow; None: none.
     """
     grid = grid_over(labels, block)
     with contextlib.ExitStack() as opened:
         drawn = opened.enter_context(RoiZip(opened.enter_context(atomic_path(rois)))) if rois is not None else None
-        files = [opened.enter_context(writing(path)) if path is not None else None for path in (table, outlines)]
-        rows = Rows(files[0]) if files[0] else None
-        features = Features(files[1]) if files[1] else None
+        tables = [opened.enter_context(growing(path)) for path in (table, parquet) if path is not None]
+        features = Features(opened.enter_context(writing(outlines))) if outlines is not None else None
         for box, own in objects_of_blocks(labels, grid, progress):
             origin = [part.start for part in box]
-            if rows:
+            if tables:
                 pixels = read(image, box)
-                rows.add(object_table(own, pixels, pixel_size, channels=channels, origin=origin, scores=scores))
+                rows = object_table(own, pixels, pixel_size, channels=channels, origin=origin, scores=scores)
+            for add in tables:
+                add(rows)
             if features:
                 features.add(geojson(own, origin)["features"])
             if drawn:
@@ -135,21 +138,6 @@ def boxes_in(labels: np.ndarray, box: Box) -> np.ndarray:
     corner = [part.start for part in box] * 2
     found = np.array(parts, np.int64).reshape(-1, len(corner)) + np.array(corner, np.int64)
     return np.column_stack([ids[ids > 0].astype(np.int64), found])
-
-
-class Rows:
-    """A CSV file that grows."""
-
-    def __init__(self, file: IO[str]):
-        self.rows = csv.writer(file)
-        self.begun = False
-
-    def add(self, table: dict[str, np.ndarray]) -> None:
-        """Add a table's rows, after its header if they are the first."""
-        if not self.begun:
-            self.rows.writerow(table)
-            self.begun = True
-        self.rows.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
 
 
 class Features:

@@ -1,20 +1,16 @@
 """A table of objects: where they are, how large, of which shape, how bright."""
 
-import csv
-import io
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 from skimage.measure import regionprops_table
 
-from embedseg_ops.data.writing import atomic_path, write_atomically
 from embedseg_ops.export.arguments import check_pixel_size, label_array
+from embedseg_ops.export.rows import Table, growing
 
 SHAPE = {2: ("perimeter", "eccentricity", "solidity"), 3: ("equivalent_diameter_area", "extent")}
-Table = dict[str, np.ndarray]
 
 
 def object_table(
@@ -80,20 +76,8 @@ def write_table(path: str | os.PathLike[str], table: Table) -> None:
     Raises:
         ModuleNotFoundError: Parquet needs pyarrow: ``pip install "embedseg-ops[export]"``.
     """
-    if Path(path).suffix == ".parquet":
-        try:
-            import pyarrow
-            from pyarrow import parquet
-        except ImportError as error:
-            raise ModuleNotFoundError('Parquet needs pyarrow: pip install "embedseg-ops[export]"') from error
-        with atomic_path(path) as part:
-            parquet.write_table(pyarrow.table(table), part)
-        return
-    text = io.StringIO(newline="")
-    rows = csv.writer(text)
-    rows.writerow(table)
-    rows.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
-    write_atomically(path, text.getvalue().encode("utf-8"))
+    with growing(path) as add:
+        add(table)
 
 
 def _intensities(

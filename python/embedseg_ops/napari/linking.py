@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from embedseg_ops.export.table import Table
+from embedseg_ops.export.rows import Table
 from embedseg_ops.napari.layers import pixel_size, shown_place
 from embedseg_ops.napari.session import Session
 from embedseg_ops.napari.table import ObjectTable

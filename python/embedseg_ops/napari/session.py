@@ -13,7 +13,7 @@ from embedseg_ops.data.samples import Sample, normalize
 from embedseg_ops.data.views import View
 from embedseg_ops.evaluate.figures import embedding_rgb
 from embedseg_ops.export.blocks import table_in_blocks
-from embedseg_ops.export.table import Table
+from embedseg_ops.export.rows import Table
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.registry import ModelName, find_model

@@ -7,7 +7,7 @@ import numpy as np
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtWidgets import QAbstractItemView, QTableView
 
-from embedseg_ops.export.table import Table
+from embedseg_ops.export.rows import Table
 
 
 class Rows(QAbstractTableModel):

@@ -14,14 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.stats import rankdata
 
 from benchmarks.nuclei import Output, load_samples, predict_each
 from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.evaluate.charts import Axis, Chart
 from embedseg_ops.evaluate.overlaps import overlaps
-from embedseg_ops.model.files import load_model, save_model
-from embedseg_ops.model.registry import DEFAULT, MODEL_HELP
+from embedseg_ops.model.files import load_model, opened, save_model
+from embedseg_ops.model.registry import DEFAULT, MODEL_HELP, find_model
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.predict.prediction import Prediction
 from embedseg_ops.predict.scores import Features, calibrated, calibration_of, object_features
@@ -60,7 +61,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.plot:
         write_atomically(options.plot, draw(rows).encode() + b"\n")
     if options.write:
-        save_model(options.write, network, dataclasses.replace(settings, calibration=calibration))
+        judged = dataclasses.replace(settings, calibration=calibration)
+        save_model(options.write, network, judged, stored_dtype(options.model))
 
 
 def judge(output: Output, settings: Settings) -> tuple[Features, np.ndarray]:
@@ -71,6 +73,13 @@ def judge(output: Output, settings: Settings) -> tuple[Features, np.ndarray]:
     best = np.zeros(len(features["depth"]))
     np.maximum.at(best, table.predicted, table.iou)  # its objects are the labels, which have no gaps
     return features, best >= 0.5
+
+
+def stored_dtype(model: str) -> torch.dtype:
+    """The type that a model's file keeps its weights in."""
+    with opened(find_model(model)) as (file, _):
+        tensors = (file.get_tensor(name) for name in file.keys())  # noqa: SIM118  # not a dict
+        return next(tensor.dtype for tensor in tensors if tensor.is_floating_point())
 
 
 def grouped(counts: list[int]) -> np.ndarray:

@@ -37,12 +37,14 @@ def test_volumes_are_judged_with_their_spacing(tmp_path, capsys):
     write_volume(tmp_path / "data")
     write_volume(tmp_path / "data", "b", 1, size=(4.0, 1.0, 1.0))
     network, settings = small_model(3)
-    save_model(tmp_path / "model.safetensors", network, dataclasses.replace(settings, spacing=(2.0, 1.0, 1.0)))
+    spaced = dataclasses.replace(settings, spacing=(2.0, 1.0, 1.0))
+    save_model(tmp_path / "model.safetensors", network, spaced, torch.float16)
     asked = [str(tmp_path / "data"), "--model", str(tmp_path / "model.safetensors")]
     scores.main([*asked, "--write", str(tmp_path / "with.safetensors")])
     assert "objects, " in capsys.readouterr().out
     assert load_model(tmp_path / "with.safetensors")[1].calibration.keys() >= {"intercept", "peak"}
-    settings = load_model(tmp_path / "model.safetensors")[1]
+    assert scores.stored_dtype(tmp_path / "with.safetensors") == torch.float16
+    network, settings = load_model(tmp_path / "model.safetensors")
     samples = scores.load_samples(tmp_path / "data", settings)
     first, second = (output.distance for output in scores.predict_each(samples, network, settings))
     assert torch.equal(first, predict_scaled(samples[0].image, network, settings)[1])

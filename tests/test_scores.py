@@ -112,6 +112,15 @@ def test_the_model_that_ships_scores_its_objects():
     assert not torch.equal(paper, prediction.label())
 
 
+def test_the_model_for_volumes_scores_its_objects():
+    z, y, x = np.mgrid[:14, :36, :36]
+    balls = [(2.24 * (z - 7)) ** 2 + (y - row) ** 2 + (x - 18) ** 2 < 50 for row in (9, 27)]
+    labels, scores = segment_with_scores(np.logical_or(*balls) * np.uint8(200), "nuclei-3d", diameter=14)
+    assert scores.shape == (labels.max(),)
+    assert len(scores) > 0
+    assert ((scores > 0) & (scores < 1)).all()
+
+
 def test_tables_have_scores_where_the_model_has_a_calibration(model, tmp_path, capsys):  # noqa: F811
     network, settings = load_model(model)
     with pytest.raises(ValueError, match="has no calibration"):

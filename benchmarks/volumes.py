@@ -85,7 +85,7 @@ def segment_by_watershed(volume: Volume, sigma: float, factor: float, smoothing:
     inside = blurred > factor * threshold_otsu(blurred)
     depth = ndimage.distance_transform_edt(inside, sampling=spacing)
     smooth = gaussian(depth, smoothing / spacing)
-    seeds = ndimage.label(h_maxima(np.round(smooth * 16) / 16, height), np.ones((3, 3, 3)))[0]
+    seeds = ndimage.label(h_maxima(np.round(smooth * 16) / 16, height), np.ones((3,) * smooth.ndim))[0]
     labels = watershed(-smooth, seeds, mask=inside)
     return np.where(np.bincount(labels.ravel())[labels] < SMALLEST, 0, labels).astype(np.int32)
 

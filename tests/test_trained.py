@@ -1,6 +1,7 @@
 """Our model against a StarDist that was trained to the end, on small inputs."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -13,17 +14,40 @@ from embedseg_ops.model.files import save_model
 from embedseg_ops.model.settings import Settings
 
 
-def test_without_the_weights_there_are_only_our_rows(tmp_path, capsys):
+@pytest.fixture
+def folder(tmp_path):
+    """A model, and one image in colours with its labels."""
     settings = Settings(filters=2, postprocess={"seed_threshold": 0.3})
-    save_model(tmp_path / "model", settings.build(), settings)
-    for kind in ("images", "labels"):
+    save_model(tmp_path / "model.safetensors", settings.build(), settings)
+    labels = cells((48, 40), 3, gap=0.4).numpy().astype(np.uint16)
+    for kind, pixels in (("images", np.stack([labels > 0] * 3, -1) * np.uint8(200)), ("labels", labels)):
         (tmp_path / kind).mkdir()
-        tifffile.imwrite(tmp_path / kind / "a.tif", cells((24, 24), 4, gap=0.4).numpy().astype(np.uint16))
-    trained.main([str(tmp_path), "--model", str(tmp_path / "model"), "--json", str(tmp_path / "scores.json")])
+        tifffile.imwrite(tmp_path / kind / "a.tif", pixels)
+    return tmp_path
+
+
+def scores(folder, *options):
+    trained.main([str(folder), "--model", str(folder / "model.safetensors"), "--json", str(folder / "json"), *options])
+    return json.loads((folder / "json").read_text())["all"]["AP"]
+
+
+def test_without_the_weights_there_are_only_our_rows(folder, capsys):
+    assert list(scores(folder)) == ["model"]
     out, err = capsys.readouterr()
     assert "StarDist: SKIPPED" in err
     assert "all, 1 images\n| method | 0.5 |" in out
-    assert list(json.loads((tmp_path / "scores.json").read_text())["all"]["AP"]) == ["ours"]
+
+
+def test_the_watershed_finds_free_objects(folder):
+    assert scores(folder, "--watershed")["watershed"][0] > 0
+
+
+def test_a_run_that_was_stopped_goes_on_with_the_labels_it_kept(folder):
+    kept = ["--keep", str(folder / "kept")]
+    first = scores(folder, *kept)
+    assert scores(folder, *kept) == first
+    shutil.copy(folder / "labels" / "a.tif", folder / "kept" / "model" / "a.tif")
+    assert scores(folder, *kept) == {"model": [1.0] * 10}
 
 
 def test_an_image_is_seen_if_a_file_begins_with_its_name(tmp_path):
@@ -45,9 +69,10 @@ def test_the_bootstrap_draws_images():
 def test_both_methods_are_compared_on_the_chosen_images():
     truth = [cells((24, 24), 4, seed, gap=0.4).numpy() for seed in range(3)]
     nothing = [np.zeros_like(labels) for labels in truth]
-    rows = {"ours": average_precision(truth, truth), "StarDist": average_precision(truth, [*truth[:1], *nothing[1:]])}
+    rows = {"nuclei": average_precision(truth, truth), "StarDist": average_precision(truth, [*truth[:1], *nothing[1:]])}
     found = trained.compare(rows, np.array([0, 1]))
     assert found["images"] == 2
-    assert found["AP"] == {"ours": [1.0] * 10, "StarDist": [0.5] * 10}
-    assert found["ours ahead by"] == {"mean": [0.5] * 10, "low": [0.0] * 10, "high": [1.0] * 10}
-    assert "| ours ahead, mean | 0.500 |" in trained.table(found)
+    assert found["AP"] == {"nuclei": [1.0] * 10, "StarDist": [0.5] * 10}
+    ahead = {"mean": [0.5] * 10, "low": [0.0] * 10, "high": [1.0] * 10}
+    assert found["ahead of StarDist by"] == {"nuclei": ahead}
+    assert "| nuclei ahead, mean | 0.500 |" in trained.table(found)

@@ -1,17 +1,33 @@
-"""`python -m benchmarks.paper.trained FOLDER --stardist REPOSITORY`: our model against StarDist, trained to the end.
+"""`python -m benchmarks.paper.trained FOLDER --stardist REPOSITORY`: our models against StarDist, trained to the end.
 
 REPOSITORY is a copy of ASHISRAVINDRAN/stardist_pytorch (BSD-3), whose weights are those of the StarDist paper's network
-for these very images. Without it, or without the package stardist, its rows are left out. It has learned from many of
-our test images: `--seen` names a folder with the images it learned from, and a fair row has the others alone.
+for the images that ours have learned from. Without it, or without the package stardist, its rows are left out. It has
+learned from many of our test images: --seen names a folder with the images it learned from, and a fair row has the
+others alone.
+
+FOLDER holds images/ and labels/. Public images that no method here has learned from, and how to make a folder of them:
+
+  git clone https://github.com/canfkoyuncu/fluorescence_dataset
+  mkdir -p liver/labels; cp -r fluorescence_dataset/dataset/images liver; python - <<END
+  import numpy, pathlib, tifffile
+  for path in pathlib.Path("fluorescence_dataset/dataset/annotations").iterdir():
+      tifffile.imwrite(f"liver/labels/{path.name}.tif", numpy.loadtxt(path, numpy.uint16))
+  END
+
+  git clone https://github.com/luispedro/Coelho2009_ISBI_NuclearSegmentation coelho
+  for set in ic100 gnf; do mkdir -p $set/images $set/labels; for n in $(seq 0 3 48); do
+  cp coelho/data/images/dna-images/$set/dna-$n.png $set/images
+  cp coelho/data/preprocessed-data/$set/dna-$n.png $set/labels; done; done
 """
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import tifffile
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -19,8 +35,10 @@ from tqdm import tqdm
 from benchmarks.harness import can_import
 from benchmarks.paper.methods import Padded, StarDist
 from benchmarks.paper.runs import write_json
+from benchmarks.volumes import Volume, segment_by_watershed
 from embedseg_ops.data.samples import Sample, load_folder
 from embedseg_ops.evaluate.metrics import AveragePrecision, average_precision
+from embedseg_ops.export.tiff import write_labels
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.registry import DEFAULT, MODEL_HELP
 from embedseg_ops.ops.postprocess import postprocess
@@ -28,6 +46,9 @@ from embedseg_ops.predict.scale import predict_scaled
 
 WEIGHTS = Path("pretrained_weights/model_weights.t7")
 RESAMPLES = 10_000
+WATERSHED = {"sigma": 2, "factor": 1, "smoothing": 1, "height": 1}
+
+Segment = Callable[[Sample], np.ndarray]
 
 
 class TrainedStarDist(StarDist):
@@ -35,7 +56,8 @@ class TrainedStarDist(StarDist):
 
     prob_thresh, nms_thresh = 0.6, 0.4
 
-    def __init__(self, repository: Path):
+    def __init__(self, repository: Path, bfloat16: bool = False):
+        self.bfloat16 = bfloat16
         sys.path.insert(0, str(repository))
         try:
             network = import_module("unet").UNetStar(1, self.rays)
@@ -46,7 +68,9 @@ class TrainedStarDist(StarDist):
 
     @torch.inference_mode()
     def __call__(self, sample: Sample) -> np.ndarray:
-        return self.segment(self.apply(self.network, sample.image))
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            output = self.apply(self.network, sample.image)
+        return self.segment(output)
 
 
 class Joined(nn.Module):
@@ -62,22 +86,23 @@ class Joined(nn.Module):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.paper.trained", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.paper.trained",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", default=DEFAULT, help=f"ours: {MODEL_HELP}")
+    parser.add_argument("--model", nargs="+", default=[DEFAULT], help=f"ours, one or more: {MODEL_HELP}")
     parser.add_argument("--stardist", type=Path, help="copy of the repository")
+    parser.add_argument("--bfloat16", action="store_true", help="run StarDist's network in bfloat16")
+    parser.add_argument("--watershed", action="store_true", help="a row for a classical method, too")
     parser.add_argument("--seen", type=Path, help="folder with the images that StarDist has learned from")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep labels there; a run that was stopped goes on")
     parser.add_argument("--json", type=Path, help="write the scores there, too")
     options = parser.parse_args(arguments)
 
-    samples = load_folder(options.folder)
-    rows = {"ours": measure(ours(options.model), samples)}
-    if options.stardist is None or not (options.stardist / WEIGHTS).is_file():
-        print(f"StarDist: SKIPPED, no {WEIGHTS} in {options.stardist}", file=sys.stderr)
-    elif not can_import("stardist.geometry"):
-        print("StarDist: SKIPPED, stardist.geometry cannot be imported", file=sys.stderr)
-    else:
-        rows["StarDist"] = measure(TrainedStarDist(options.stardist), samples)
+    samples = load_folder(options.folder, channels=1)
+    rows = {name: measure(segment, samples, options.keep and options.keep / name) for name, segment in methods(options)}
     groups = {"all": np.arange(len(samples))}
     if options.seen:
         groups["never seen by StarDist"] = unseen([Path(sample.name).stem for sample in samples], options.seen)
@@ -88,7 +113,21 @@ def main(arguments: list[str] | None = None) -> None:
         write_json(options.json, found)
 
 
-def ours(path: str | Path) -> Callable[[Sample], np.ndarray]:
+def methods(options: argparse.Namespace) -> Iterator[tuple[str, Segment]]:
+    """The methods that are asked for and can run here, by name."""
+    for model in options.model:
+        yield Path(model).stem, ours(model)
+    if options.stardist is None or not (options.stardist / WEIGHTS).is_file():
+        print(f"StarDist: SKIPPED, no {WEIGHTS} in {options.stardist}", file=sys.stderr)
+    elif not can_import("stardist.geometry"):
+        print("StarDist: SKIPPED, stardist.geometry cannot be imported", file=sys.stderr)
+    else:
+        yield "StarDist", TrainedStarDist(options.stardist, options.bfloat16)
+    if options.watershed:
+        yield "watershed", watershed
+
+
+def ours(path: str | Path) -> Segment:
     network, settings = load_model(path)
 
     def segment(sample: Sample) -> np.ndarray:
@@ -97,9 +136,24 @@ def ours(path: str | Path) -> Callable[[Sample], np.ndarray]:
     return segment
 
 
-def measure(segment: Callable[[Sample], np.ndarray], samples: list[Sample]) -> AveragePrecision:
-    labels = [segment(sample) for sample in tqdm(samples, unit="image")]
+def watershed(sample: Sample) -> np.ndarray:
+    return segment_by_watershed(Volume(sample.image[0].numpy(), sample.labels.numpy(), (1, 1)), **WATERSHED)
+
+
+def measure(segment: Segment, samples: list[Sample], keep: Path | None = None) -> AveragePrecision:
+    labels = [kept(keep, sample, segment) for sample in tqdm(samples, unit="image")]
     return average_precision([sample.labels.numpy() for sample in samples], labels)
+
+
+def kept(folder: Path | None, sample: Sample, segment: Segment) -> np.ndarray:
+    """The labels of an image, from the folder if they are there, otherwise into it."""
+    if folder is None:
+        return segment(sample)
+    path = folder / f"{Path(sample.name).stem}.tif"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_labels(path, segment(sample))
+    return tifffile.imread(path).astype(np.int32)
 
 
 def unseen(names: list[str], folder: Path) -> np.ndarray:
@@ -109,12 +163,13 @@ def unseen(names: list[str], folder: Path) -> np.ndarray:
 
 
 def compare(rows: dict[str, AveragePrecision], chosen: np.ndarray) -> dict:
-    """Every method's AP on the chosen images, and how far ours is ahead, with its 95 % interval."""
+    """Every method's AP on the chosen images, and how far the others are ahead of StarDist, with 95 % intervals."""
     scores = {name: row.per_image[chosen] for name, row in rows.items()}
-    found: dict = {"images": len(chosen), "thresholds": rows["ours"].thresholds.tolist()}
+    found: dict = {"images": len(chosen), "thresholds": next(iter(rows.values())).thresholds.tolist()}
     found["AP"] = {name: with_mean(values.mean(0)) for name, values in scores.items()}
     if "StarDist" in scores:
-        found["ours ahead by"] = paired_bootstrap(scores["ours"] - scores["StarDist"])
+        theirs = scores.pop("StarDist")
+        found["ahead of StarDist by"] = {name: paired_bootstrap(values - theirs) for name, values in scores.items()}
     return found
 
 
@@ -135,8 +190,8 @@ def paired_bootstrap(differences: np.ndarray) -> dict[str, list[float]]:
 def table(scores: dict) -> str:
     columns = [*(f"{level:g}" for level in scores["thresholds"]), "mean"]
     rows = {**scores["AP"]}
-    if "ours ahead by" in scores:
-        rows |= {f"ours ahead, {key}": values for key, values in scores["ours ahead by"].items()}
+    for name, interval in scores.get("ahead of StarDist by", {}).items():
+        rows |= {f"{name} ahead, {key}": values for key, values in interval.items()}
     lines = [f"| method | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns)]
     return "\n".join(
         lines + [f"| {name} | {' | '.join(f'{value:.3f}' for value in row)} |" for name, row in rows.items()]

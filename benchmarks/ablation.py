@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     _, settings = load_model(DEFAULT)
-    samples = load_folder(options.data / "train", settings.percentiles)
+    samples = load_folder(options.data / "train", settings.percentiles, settings.spatial_dims, settings.channels)
     scores = {}
     for name, changes in variants().items():
         model = train(options.out / name.replace(" ", "-"), settings, changes, samples, options.steps)

@@ -49,6 +49,17 @@ def test_segment_needs_nothing_but_the_image(tmp_path):
     assert average_precision(truth[corner], labels).values[0] > 0.8
 
 
+@needs_image
+@pytest.mark.parametrize(
+    ("words", "hint"), [(["--model", "nuclei", "--3d"], "leave --3d out"), (["--model", "nuclei-3d"], "give --3d")]
+)
+def test_a_model_of_the_other_kind_is_refused(words, hint, tmp_path, capsys):
+    assert main(["demo", *words, "--out", str(tmp_path / "demo")]) == 2
+    assert f"--model {words[1]}: " in (said := capsys.readouterr().err)
+    assert hint in said
+    assert not (tmp_path / "demo").exists()
+
+
 def test_without_the_image_the_demo_says_where_to_get_it(monkeypatch, capsys):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert main(["demo"]) == 2

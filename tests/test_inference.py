@@ -105,6 +105,8 @@ IMAGE = np.zeros((16, 20))
         (IMAGE, {"diameter": "ten", "model": Settings(diameter=9.0)}, TypeError, "diameter must be a number, got str"),
         (IMAGE, {"diameter": -1, "model": Settings(diameter=9.0)}, ValueError, "diameter must be above 0, got -1"),
         (np.zeros((9, 9, 3)), {"model": Settings(channels=3)}, ValueError, r"front, numpy\.moveaxis\(image, -1, 0\)"),
+        (IMAGE[..., None], {}, ValueError, r"front, numpy\.moveaxis\(image, -1, 0\)"),
+        (np.zeros((3, 9, 9)), {}, ValueError, r"make its colours grey, image\[:3\]\.mean\(0\)"),
     ],
 )  # fmt: skip
 def test_what_segment_does_not_take_is_said(image, options, error, said):

@@ -98,14 +98,16 @@ def test_files_of_others_are_replaced_only_on_demand(predict, scans, tmp_path):
 def test_one_bad_file_ends_nothing(predict, scans, tmp_path):
     (scans / "plate[1]" / "bad.tif").write_bytes(b"II*\0nothing")
     (scans / "gone.tif").symlink_to("nowhere")
+    os.mkfifo(scans / "pipe.tif")  # nobody writes into it
     out = tmp_path / "out"
     status, said = predict(scans, "--out", out)
     assert status == 1
-    assert said[:2] == ["embedseg-ops: 3 of 5 images done", "embedseg-ops: 2 of 5 failed:"]
+    assert said[:2] == ["embedseg-ops: 3 of 6 images done", "embedseg-ops: 3 of 6 failed:"]
     assert "gone.tif: no such file" in said[2]
-    assert "bad.tif: " in said[3]
+    assert "pipe.tif: a pipe, a socket or a device, expected a file" in said[3]
+    assert "bad.tif: " in said[4]
     assert (out / "plate[1]" / "deep" / "c.tif").exists()
-    assert predict(scans, "--out", out)[1][0] == "embedseg-ops: 0 of 5 images done, 3 done before"
+    assert predict(scans, "--out", out)[1][0] == "embedseg-ops: 0 of 6 images done, 3 done before"
 
 
 @pytest.mark.parametrize(

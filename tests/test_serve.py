@@ -250,6 +250,7 @@ def test_an_address_for_others_gets_a_token():
 
 
 def test_wrong_options_of_the_command_are_said(capsys):
+    assert "--port: expected 65535 or less, got 65536" in run("serve", "--port", "65536", capsys=capsys)[1][0]
     status, said = run("serve", "--token", "short", capsys=capsys)
     assert status == 2
     assert said == ["embedseg-ops: --token must have 16 letters or more, got 5"]

@@ -2,6 +2,7 @@
 
 import errno
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,7 +43,9 @@ def test_a_full_disk_names_the_file_and_leaves_what_was_there(tmp_path, write, t
     assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"before"] * there
 
 
-def test_a_missing_folder_is_named(tmp_path):
+@pytest.mark.parametrize("write", [write_atomically, export.write_labels], ids=["bytes", "labels"])
+def test_a_missing_folder_is_named(tmp_path, monkeypatch, write):
+    monkeypatch.chdir(tmp_path)  # tifffile's errors have absolute paths
     with pytest.raises(FileNotFoundError) as caught:
-        write_atomically(tmp_path / "nothing" / "file", b"")
-    assert caught.value.filename == str(tmp_path / "nothing" / "file")
+        write(Path("nothing/file.tif"), NOISE if write is export.write_labels else b"")
+    assert caught.value.filename == str(Path("nothing/file.tif"))

@@ -122,14 +122,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("demo"), metavar="FOLDER",
         help="folder for labels and pictures (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--model", help=f"{MODEL_HELP} (default: {DEFAULT})")
+    parser.add_argument("--model", help=f"{MODEL_HELP} (default: {DEFAULT}, with --3d {VOLUMES})")
     values.add_device(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace files that something else wrote")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run ``embedseg-ops demo``."""
-    image, truth = find_files(3 if options.volume else 2)
+    dims = 3 if options.volume else 2
+    image, truth = find_files(dims)
     model_file = find_model(options.model or (VOLUMES if options.volume else DEFAULT))
     outputs = [options.out / name for name in ("labels.tif", "overlay.png", "steps.png")]
     record = Record(options.out / "record.json")
@@ -137,6 +138,9 @@ def run(options: argparse.Namespace) -> int:
     check_outputs([*outputs, record.path], [image, truth, model_file], options.out, ours, options.overwrite)
     device = choose_device(options.device)
     model = load_model(model_file, device)
+    if model[1].spatial_dims != dims:
+        hint = "leave --3d out" if options.volume else "give --3d"
+        raise ValueError(f"--model {options.model}: a model of {model[1].spatial_dims} spatial axes; {hint}")
     print(f"segmenting {image} on device {device}", file=sys.stderr)
     shown = demonstrate(image, truth, model)
     options.out.mkdir(parents=True, exist_ok=True)

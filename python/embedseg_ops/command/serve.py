@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="address to listen on (default: %(default)s, this machine alone); any other needs a token",
     )  # fmt: skip
     parser.add_argument(
-        "--port", type=values.whole(0), default=8477, metavar="INT",
+        "--port", type=values.whole(0, most=65535), default=8477, metavar="INT",
         help="to listen on; 0: any that is free (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(

@@ -10,11 +10,13 @@ from embedseg_ops.data.units import micrometres
 from embedseg_ops.model.devices import DEVICES, choose_device
 
 
-def whole(least: int, also: Collection[int] = ()) -> Callable[[str], int]:
-    """Return a reader of whole numbers from `least`, and of those in `also`."""
+def whole(least: int, also: Collection[int] = (), most: float = math.inf) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least` to `most`, and of those in `also`."""
 
     def read(text: str) -> int:
         value = int(text)
+        if value > most:
+            raise argparse.ArgumentTypeError(f"expected {most} or less, got {value}")
         if value < least and value not in also:
             others = "".join(f"{number} or " for number in also)
             raise argparse.ArgumentTypeError(f"expected {others}{least} or more, got {value}")

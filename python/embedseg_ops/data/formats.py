@@ -39,10 +39,12 @@ def opened(path: Path, series: int | None, level: int, as_stored: bool, windows:
         return open_zarr(path, series, level)
     if path.suffix.lower() in READERS:
         return open_microscope(path, series, level)
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise DataError(f"{path}: a pipe, a socket or a device, expected a file")
     with path.open("rb") as file:
         beginning = file.read(4)
     if not beginning:
-        raise DataError(f"{path}: empty")
+        raise DataError(f"{path}: empty, 0 bytes")
     if beginning in TIFF_BEGINNINGS:
         return open_tiff(path, series, level, as_stored, windows)
     if series or level:

@@ -39,7 +39,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             remove(path)  # a folder with files in it cannot be replaced in one step
         os.replace(part, path)
     except OSError as error:  # of a full disk, which names no file, or the one that nobody knows
-        if error.filename is None or str(error.filename).startswith(str(part)):
+        if error.filename is None or part.name in str(error.filename):
             error.filename = str(path)
         raise
     finally:

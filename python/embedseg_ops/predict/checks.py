@@ -52,9 +52,11 @@ def check_axes(shape: Sequence[int], settings: Settings) -> None:
 
 
 def advice(shape: Sequence[int], settings: Settings) -> str:
-    """Say what to do with colours that are the last axis, as most libraries have them."""
-    if len(shape) != settings.spatial_dims + 1 or shape[-1] not in COLOURS:
+    """Say what to do with channels that are the last axis, as most libraries have them, and with colours."""
+    if len(shape) != settings.spatial_dims + 1:
         return ""
     if shape[-1] == settings.channels:
         return ": move its channels to the front, numpy.moveaxis(image, -1, 0)"
-    return ": make its colours grey, image[..., :3].mean(-1)" if settings.channels == 1 else ""
+    if settings.channels == 1 and shape[-1] in COLOURS:
+        return ": make its colours grey, image[..., :3].mean(-1)"
+    return ": make its colours grey, image[:3].mean(0)" if settings.channels == 1 and shape[0] in COLOURS else ""

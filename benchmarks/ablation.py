@@ -3,21 +3,25 @@
 DATA holds train/ and val/. Trains as the shipped model was, with one thing after the other as in the paper, and with
 what the paper does not have, for equally many steps. All are measured on val/, and on every seventh image that they
 were trained on: a network that does no better there lacks capacity, or its labels contradict each other. Interrupted,
-it goes on.
+it goes on; a run that is there is not done again, so `--rows` and `--seeds` can add what is close.
 """
 
 import argparse
 import dataclasses
+import itertools
 import json
+import time
 from collections.abc import Iterable
 from pathlib import Path
+from statistics import fmean, stdev
 
-from benchmarks.nuclei import predict_folder, predict_samples, score, table
+from benchmarks.nuclei import Output, predict_samples, score
 from embedseg_ops.data.samples import Sample, load_folder
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.registry import DEFAULT
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.options import TUNED
+from embedseg_ops.predict.prepare import prepare
 from embedseg_ops.train.options import Options
 from embedseg_ops.train.trainer import Trainer
 
@@ -33,9 +37,11 @@ MORE = {
     "and a diameter": {"diameter": 26.0},
     "and object weights": {"object_weights": True},
     "and residual blocks": {"residual": 1},
+    "and 24 filters": {"filters": 24},
 }
 TRAINING = slice(None, None, 7)  # of the training images, those that are measured
 SETTINGS = {field.name for field in dataclasses.fields(Settings)}
+LEVELS = ("0.5", "0.75", "0.9")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -43,24 +49,67 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, default=Path("out/ablation"), help="folder of the runs (%(default)s)")
     parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=1, help="runs of every row (%(default)s)")
+    parser.add_argument(
+        "--rows", nargs="+", choices=list(variants()), default=list(variants()), help="all if not given"
+    )
     parser.add_argument("--json", type=Path, help="write the scores there, too")
     options = parser.parse_args(arguments)
 
     _, settings = load_model(DEFAULT)
-    samples = load_folder(options.data / "train", settings.percentiles, settings.spatial_dims, settings.channels)
-    scores = {}
-    for name, changes in variants().items():
-        model = train(options.out / name.replace(" ", "-"), settings, changes, samples, options.steps)
-        network, found = load_model(model)
-        seen = predict_samples(samples[TRAINING], network, found)
-        scores[f"{name}, on training images"] = score(seen, found.postprocess)
-        outputs = predict_folder(options.data / "val", network, found)
-        scores[name] = score(outputs, found.postprocess)
-        if name == "all as in the paper":
-            scores["and its postprocessing"] = score(outputs, {})
+    train_samples, validation = (
+        load_folder(options.data / part, settings.percentiles, settings.spatial_dims, settings.channels)
+        for part in ("train", "val")
+    )
+    scores: dict[str, list[dict[str, object]]] = {}
+    for seed, name in itertools.product(range(options.seeds), options.rows):
+        row = f"{name}, seed {seed}" if seed else name
+        changes = {**variants()[name], "seed": seed}
+        model = train(options.out / row.replace(" ", "-"), settings, changes, train_samples, options.steps)
+        for kind, measured in measure(model, train_samples[TRAINING], validation).items():
+            if kind != "its postprocessing":
+                scores.setdefault(f"{name}{kind}", []).append(measured)
+            elif name == "all as in the paper":
+                scores.setdefault("and its postprocessing", []).append(measured)
         print(table(scores), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps({"steps": options.steps, "scores": scores}, indent=2) + "\n")
+        if options.json:
+            options.json.write_text(json.dumps({"steps": options.steps, "scores": scores}, indent=2) + "\n")
+
+
+def measure(model: Path, seen: list[Sample], validation: list[Sample]) -> dict[str, dict[str, object]]:
+    """Scores on images that the model was trained on, and on others; with the paper's postprocessing, too."""
+    network, settings = load_model(model)
+    prepared = prepare(network, "auto")
+
+    def outputs(samples: list[Sample]) -> list[Output]:
+        return predict_samples(samples, prepared, settings)
+
+    fit = score(outputs(seen), settings.postprocess)
+    start = time.process_time()
+    found = outputs(validation)
+    seconds = time.process_time() - start  # of all threads together: other programs hardly change it
+    pixels = sum(one.truth.size for one in found)
+    own = {**score(found, settings.postprocess), "megapixels a second of processor": round(pixels / 1e6 / seconds, 3)}
+    return {", on training images": fit, "": own, "its postprocessing": score(found, {})}
+
+
+def table(scores: dict[str, list[dict]]) -> str:
+    """Mean, and standard deviation where there are several seeds, as Markdown."""
+    lines = [
+        "| training | seeds | AP50 | AP75 | AP90 | mean AP | megapixels a second of processor |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, runs in scores.items():
+        values = [spread([run["AP"][level] for run in runs]) for level in LEVELS]
+        speeds = [run.get("megapixels a second of processor", 0.0) for run in runs]
+        speed = f"{fmean(speeds):.2f}" if all(speeds) else ""
+        cells = [name, str(len(runs)), *values, spread([run["mean AP"] for run in runs]), speed]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def spread(values: list[float]) -> str:
+    return f"{fmean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
 
 
 def variants() -> dict[str, dict[str, object]]:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from statistics import fmean, stdev
 from typing import ClassVar
 
 import numpy as np
@@ -135,24 +136,41 @@ def test_every_deviation_of_the_training_is_measured(data, monkeypatch, capsys):
     variants = ablation.variants()
     assert list(variants)[1:] == [
         "the paper's weights", "the paper's target scale", "no batch normalisation", "no distance features",
-        "and a foreground", "and a diameter", "and object weights", "and residual blocks", "all as in the paper",
+        "and a foreground", "and a diameter", "and object weights", "and residual blocks", "and 24 filters",
+        "all as in the paper",
     ]  # fmt: skip
     assert variants["all as in the paper"] == {
         "weights": "balanced", "target_scale": 1.0, "batch_norm": False, "distance_features": False,
     }  # fmt: skip
-    chosen = ("and residual blocks", "all as in the paper")
-    monkeypatch.setattr(ablation, "variants", lambda: {key: variants[key] for key in chosen})
     (data / "test").rename(data / "val")
-    ablation.main([str(data), "--steps", "1", "--out", str(data / "runs"), "--json", str(data / "ablation.json")])
-    assert list(json.loads((data / "ablation.json").read_text())["scores"]) == [
+    rows = ["and residual blocks", "all as in the paper"]
+    arguments = [str(data), "--steps", "1", "--out", str(data / "runs"), "--json", str(data / "ablation.json")]
+    ablation.main([*arguments, "--rows", *rows])
+    scores = json.loads((data / "ablation.json").read_text())["scores"]
+    assert list(scores) == [
         "and residual blocks, on training images", "and residual blocks",
         "all as in the paper, on training images", "all as in the paper", "and its postprocessing",
     ]  # fmt: skip
+    assert all(row[0]["megapixels a second of processor"] > 0 for row in (scores[name] for name in rows))
     more = load_model(data / "runs" / "and-residual-blocks" / "last.safetensors")[1]
     assert (more.diameter, more.residual, more.training["object_weights"]) == (26, 1, True)
     trained = load_model(data / "runs" / "all-as-in-the-paper" / "last.safetensors")[1].training
     assert (trained["weights"], trained["target_scale"], trained["steps"]) == ("balanced", 1.0, 1)
-    assert "| and its postprocessing |" in capsys.readouterr().out
+    assert "| and its postprocessing | 1 |" in capsys.readouterr().out
+
+
+def test_seeds_are_added_to_what_is_there(data, capsys):
+    (data / "test").rename(data / "val")
+    arguments = [str(data), "--steps", "1", "--out", str(data / "runs"), "--rows", "ours"]
+    ablation.main(arguments)
+    first = (data / "runs" / "ours" / "last.safetensors").read_bytes()
+    capsys.readouterr()
+    ablation.main([*arguments, "--seeds", "2", "--json", str(data / "ablation.json")])
+    runs = json.loads((data / "ablation.json").read_text())["scores"]["ours"]
+    assert (data / "runs" / "ours" / "last.safetensors").read_bytes() == first
+    assert load_model(data / "runs" / "ours,-seed-1" / "last.safetensors")[1].training["seed"] == 1
+    mean, deviation = fmean(run["mean AP"] for run in runs), stdev(run["mean AP"] for run in runs)
+    assert f"| {mean:.3f} ± {deviation:.3f} |" in capsys.readouterr().out.split("| ours | 2 |")[1]
 
 
 def test_table_1_goes_on_where_it_was_stopped(data, monkeypatch, capsys):

@@ -31,9 +31,10 @@ PAPER = {
     "batch normalisation": {"batch_norm": False},
     "distance features": {"distance_features": False},
 }
-# one more with every row; options of the postprocessing that suit a foreground come with it
+FOREGROUND = {**TUNED, "seed_threshold": 0.6, "min_depth_pixels": 0.5}  # the postprocessing that suits one
+# one more with every row
 MORE = {
-    "and a foreground": {"foreground": True, "postprocess": {**TUNED, "seed_threshold": 0.6, "min_depth_pixels": 0.5}},
+    "and a foreground": {"foreground": True, "postprocess": FOREGROUND},
     "and a diameter": {"diameter": 26.0},
     "and object weights": {"object_weights": True},
     "and residual blocks": {"residual": 1},

@@ -315,3 +315,7 @@ def test_table_2_splits_plants_not_images(data, capsys):
     table2.main([str(data / "train"), *arguments])
     assert json.loads((data / "table2.json").read_text())["images"] == 3
     assert "published, other data  SBD 0.8307" in capsys.readouterr().out
+    further = load_model(data / "runs" / "further" / "fold1" / "last.safetensors")[1]
+    assert (further.foreground, further.residual, further.training["object_weights"]) == (True, 1, True)
+    table2.main([str(data / "train"), *arguments, "--trainings", "further"])
+    assert list(json.loads((data / "table2.json").read_text())["scores"]) == list(table2.ROWS)[2:]

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 import embedseg_ops
+from benchmarks.ablation import FOREGROUND
+from benchmarks.nuclei import Output
 from benchmarks.paper.runs import Budget, Data, embedding_outputs, train_embedding, write_json
 from embedseg_ops.data.samples import Sample, load_folder
 from embedseg_ops.evaluate import metrics
@@ -19,7 +21,14 @@ from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.options import TUNED
 
 PUBLISHED = {"SBD": 0.8307, "FBD": 0.9417, "|DiC|": 0.7346}
-OPTIONS = {"the paper's": {}, "ours": TUNED}
+# What is trained, how, and how the outputs are postprocessed; nothing of it was chosen on leaves.
+FURTHER = {"distance_features": True, "foreground": True, "residual": 1}
+TRAININGS: dict[str, tuple[dict, dict]] = {"plain": ({}, {}), "further": (FURTHER, {"object_weights": True})}
+ROWS = {
+    "the paper's": ("plain", {}),
+    "ours": ("plain", TUNED),
+    "ours, with foreground, object weights and residual blocks": ("further", FOREGROUND),
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -28,25 +37,35 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, default=Path("out/paper/table2"), help="folder of the runs (%(default)s)")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--trainings", nargs="+", choices=TRAININGS, default=[*TRAININGS], help="both if not given")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/paper/table2.json"))
     options = parser.parse_args(arguments)
 
     samples = load_folder(options.folder)
     truth: list[np.ndarray] = []
-    found: dict[str, list[np.ndarray]] = {name: [] for name in OPTIONS}
+    rows = {name: row for name, row in ROWS.items() if row[0] in options.trainings}
+    found: dict[str, list[np.ndarray]] = {name: [] for name in rows}
     for fold, test in enumerate(split(samples, options.folds)):
         rest = [sample for sample in samples if sample not in test]
         data = Data(rest, [], test)
-        model = train_embedding(options.runs / f"fold{fold}", data, Budget(options.steps), Settings(batch_norm=True))
-        for one in embedding_outputs(model, test):
-            truth.append(one.truth)
-            for name, chosen in OPTIONS.items():
-                found[name].append(embedseg_ops.postprocess(one.embedding, one.distance, **chosen)[0].numpy())
+        truth += [sample.labels.numpy() for sample in test]
+        for kind in options.trainings:
+            network, training = TRAININGS[kind]
+            out = options.runs / kind / f"fold{fold}"
+            settings = Settings(batch_norm=True, **network)
+            outputs = embedding_outputs(train_embedding(out, data, Budget(options.steps), settings, **training), test)
+            for name, (trained, chosen) in rows.items():
+                if trained == kind:
+                    found[name] += [label(one, chosen) for one in outputs]
     scores = {name: measures(truth, labels) for name, labels in found.items()}
     for name, row in {**scores, "published, other data": PUBLISHED}.items():
         print(name, *(f"{measure} {value:.4f}" for measure, value in row.items()), sep="  ")
     content = {"steps": options.steps, "images": len(truth), "scores": scores, "published, other data": PUBLISHED}
     write_json(options.json, content)
+
+
+def label(output: Output, options: dict[str, float]) -> np.ndarray:
+    return embedseg_ops.postprocess(output.embedding, output.distance, **options)[0].numpy()
 
 
 def split(samples: list[Sample], folds: int) -> list[list[Sample]]:

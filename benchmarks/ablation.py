@@ -30,6 +30,7 @@ PAPER = {
     "target scale": {"target_scale": 1.0},
     "batch normalisation": {"batch_norm": False},
     "distance features": {"distance_features": False},
+    "Muon": {"optimizer": "adamw"},
 }
 FOREGROUND = {**TUNED, "seed_threshold": 0.6, "min_depth_pixels": 0.5}  # the postprocessing that suits one
 # one more with every row
@@ -118,6 +119,7 @@ def variants() -> dict[str, dict[str, object]]:
     found |= {f"the paper's {name}" if name in ("weights", "target scale") else f"no {name}": changes
               for name, changes in PAPER.items()}  # fmt: skip
     found |= {name: merged(list(MORE.values())[: number + 1]) for number, name in enumerate(MORE)}
+    found["residual blocks, but no Muon"] = {**found["and residual blocks"], **PAPER["Muon"]}
     found["all as in the paper"] = merged(PAPER.values())
     return found
 

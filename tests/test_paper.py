@@ -136,11 +136,13 @@ def test_every_deviation_of_the_training_is_measured(data, monkeypatch, capsys):
     variants = ablation.variants()
     assert list(variants)[1:] == [
         "the paper's weights", "the paper's target scale", "no batch normalisation", "no distance features",
+        "no Muon",
         "and a foreground", "and a diameter", "and object weights", "and residual blocks", "and 24 filters",
-        "all as in the paper",
+        "residual blocks, but no Muon", "all as in the paper",
     ]  # fmt: skip
     assert variants["all as in the paper"] == {
         "weights": "balanced", "target_scale": 1.0, "batch_norm": False, "distance_features": False,
+        "optimizer": "adamw",
     }  # fmt: skip
     (data / "test").rename(data / "val")
     rows = ["and residual blocks", "all as in the paper"]

@@ -101,6 +101,16 @@ def test_another_runs_folder_is_refused(tmp_path):
         train(tmp_path)
 
 
+def test_a_run_begun_when_there_was_one_optimiser_is_one_of_adamw(tmp_path):
+    train(tmp_path, steps=2, optimizer="adamw")
+    checkpoint = torch.load(tmp_path / "checkpoint.pt")
+    del checkpoint["identity"]["options"]["optimizer"]
+    torch.save(checkpoint, tmp_path / "checkpoint.pt")
+    with pytest.raises(ValueError, match=r"other options \(optimizer\)"):
+        train(tmp_path)
+    assert len(train(tmp_path, optimizer="adamw").splitlines()) == 1 + OPTIONS.steps
+
+
 def test_a_run_begun_before_an_option_existed_goes_on_with_its_default(tmp_path):
     train(tmp_path, steps=2)
     checkpoint = torch.load(tmp_path / "checkpoint.pt")

@@ -2,6 +2,8 @@
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,35 +38,54 @@ def save_checkpoint(
     write_atomically(path, buffer.getvalue())
 
 
-def load_checkpoint(
-    path: str | os.PathLike[str], model: nn.Module, optimizer: torch.optim.Optimizer,
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Return what a checkpoint holds; None where there is none.
+
+    Raises:
+        ValueError: the file is no checkpoint.
+    """
+    if not Path(path).exists():
+        return None
+    with told(path):
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return content
+
+
+def restore(
+    content: dict[str, Any], path: str | os.PathLike[str], model: nn.Module, optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
-) -> dict[str, Any] | None:  # fmt: skip
+) -> None:  # fmt: skip
     """Bring model, optimiser, schedule and random numbers back to a checkpoint.
 
     The schedule goes on from the checkpoint's step, but to its own end: a run may be given more steps.
 
-    Returns:
-        what the checkpoint holds; None where there is none.
+    Args:
+        content: what the checkpoint holds.
+        path: its file, for the error.
+        model: its weights and buffers are replaced.
+        optimizer: its state is replaced.
+        schedule: its state is replaced.
 
     Raises:
-        ValueError: the file is no checkpoint, or one of another network.
+        ValueError: it is a checkpoint of another network.
     """
-    path = Path(path)
-    if not path.exists():
-        return None
     own = {name: schedule.state_dict()[name] for name in ("total_steps", "_schedule_phases")}
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    with told(path):
         model.load_state_dict(content["model"])
         optimizer.load_state_dict(content["optimizer"])
         schedule.load_state_dict({**content["schedule"], **own})
         if content["schedule"]["total_steps"] != own["total_steps"]:
             schedule.last_epoch -= 1
             schedule.step()  # the learning rate of this step in the longer schedule
-    except (RuntimeError, KeyError, EOFError, ValueError) as error:
-        raise ValueError(f"checkpoint {path} does not fit this run: {error}") from error
     torch.set_rng_state(content["random"])
     if content["cuda_random"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(content["cuda_random"])
-    return content
+
+
+@contextmanager
+def told(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn errors of a checkpoint into one that names its file."""
+    try:
+        yield
+    except (RuntimeError, KeyError, EOFError, ValueError) as error:
+        raise ValueError(f"checkpoint {path} does not fit this run: {error}") from error

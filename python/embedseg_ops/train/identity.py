@@ -18,6 +18,7 @@ NUCLEI = WEIGHTS + "848857aa0b62e421d731f93510582979"
 FORMER = dict.fromkeys(
     ("4617c5e83919ccb606ca92ae517aa49d", "541a7a025630e84a61444b22f3ec44e0", "47e545450433306593ed93763c0a39c3"), NUCLEI
 )  # files of the shipped model nuclei, by what older checkpoints hold of them: the same weights with other words
+OLD = {"optimizer": "adamw"}  # what runs were made with before there was a choice, where the default is another now
 
 
 def identity(
@@ -78,15 +79,15 @@ def differences(
 ) -> list[str]:
     """Return the names of what differs between two identities, but for steps that grew.
 
-    What an older run does not name had its default; images and the model that it started from may be any. For a run
-    with an `old_digest_of_images`, that of the `images` is computed.
+    What an older run does not name had its default, or what `OLD` says; images and the model that it started from may
+    be any. For a run with an `old_digest_of_images`, that of the `images` is computed.
     """
     defaults = identity(Settings(), Options())
     found = [
         name
         for part in ("options", "settings")
         for name, value in now[part].items()
-        if completed(begun[part].get(name, defaults[part][name]), defaults[part][name]) != value
+        if completed(begun[part].get(name, OLD.get(name, defaults[part][name])), defaults[part][name]) != value
     ]
     if begun["options"].get("steps", 0) <= now["options"]["steps"]:
         found = [name for name in found if name != "steps"]

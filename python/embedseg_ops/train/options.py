@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -11,6 +11,7 @@ from embedseg_ops.data.augmentation import Augmentation
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.ops.ranges import ABOVE_0, check_fields
+from embedseg_ops.train.optimizer import Name
 
 NEW_RATE, FINE_TUNING_RATE = 2e-3, 2e-5
 
@@ -23,9 +24,11 @@ class Options:
         steps: optimiser steps.
         batch: crops in a step, of all processes together.
         crop: side of a crop, in pixels.
-        learning_rate: the largest, of AdamW's one-cycle schedule: it rises over the first tenth of the steps. None:
+        optimizer: ``"muon"``: Muon for the convolutions and AdamW for the rest, which needs about half of the steps; or
+            ``"adamw"``. See `embedseg_ops.train.optimizer`.
+        learning_rate: the largest, of a one-cycle schedule: it rises over the first tenth of the steps. None:
             2e-3 for new weights, and 2e-5 for those of a model that training starts from, which a larger one ruins.
-        weight_decay: AdamW's.
+        weight_decay: the optimiser's.
         clip: largest norm of the gradient; longer ones are shortened.
         distance: objects nearer than this are neighbours, in pixels.
         embedding_weight: λ₁, the weight of the embedding loss.
@@ -50,6 +53,7 @@ class Options:
     steps: int = 12000
     batch: int = 8
     crop: int = 192
+    optimizer: Name = "muon"
     learning_rate: float | None = field(default=None, metadata=ABOVE_0)
     weight_decay: float = 1e-4
     clip: float = field(default=1.0, metadata=ABOVE_0)
@@ -70,6 +74,8 @@ class Options:
     def __post_init__(self) -> None:
         """Raise a TypeError or ValueError that names the option which is not what it may be."""
         check_fields(self)
+        if self.optimizer not in get_args(Name):
+            raise ValueError(f"optimizer must be one of {', '.join(get_args(Name))}, got {self.optimizer!r}")
         if self.weights not in ("balanced", None):
             raise ValueError(f'weights must be "balanced" or None, got {self.weights!r}')
 

@@ -24,12 +24,13 @@ from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.scale import predict_scaled
 from embedseg_ops.train.batch_norm import share_batch_norm
-from embedseg_ops.train.checkpoints import load_checkpoint, save_checkpoint
+from embedseg_ops.train.checkpoints import read_checkpoint, restore, save_checkpoint
 from embedseg_ops.train.identity import differences, identity
 from embedseg_ops.train.interruption import Interruption
 from embedseg_ops.train.lock import locked
 from embedseg_ops.train.log import RunLog
 from embedseg_ops.train.losses import TrainingLoss, training_loss
+from embedseg_ops.train.optimizer import make_optimizer
 from embedseg_ops.train.options import Options, check_postprocess
 from embedseg_ops.train.targets import make_targets
 
@@ -88,10 +89,8 @@ class Trainer:
         if self.group.size > 1:
             share_batch_norm(self.model)
         self.network = DistributedDataParallel(self.model) if self.group.size > 1 else self.model
-        rate = options.learning_rate or 0.0
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), rate, weight_decay=options.weight_decay)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, rate, total_steps=options.steps + 1, pct_start=0.1
+        self.optimizer, self.schedule = make_optimizer(
+            options.optimizer, self.model, options.learning_rate or 0.0, options.weight_decay, options.steps
         )
         self.identity = identity(settings, options, train, init)
         self.step, self.best = 0, -1.0
@@ -102,7 +101,8 @@ class Trainer:
 
     def resume(self, init: Path | None) -> None:
         """Continue from the folder's checkpoint, if there is one; `init` is what the run started from."""
-        checkpoint = load_checkpoint(self.out / "checkpoint.pt", self.model, self.optimizer, self.schedule)
+        path = self.out / "checkpoint.pt"
+        checkpoint = read_checkpoint(path)
         if checkpoint is None:
             return
         different = differences(checkpoint["identity"], self.identity, self.crops.samples, init)
@@ -110,6 +110,7 @@ class Trainer:
             raise ValueError(
                 f"{self.out} holds a run with other options ({', '.join(different)}): choose another folder"
             )
+        restore(checkpoint, path, self.model, self.optimizer, self.schedule)
         self.step, self.best = checkpoint["step"], checkpoint["best"]
         if checkpoint.get("postprocess", self.settings.postprocess) != self.settings.postprocess:
             self.best = -1.0  # measured with another

@@ -32,7 +32,7 @@ PAPER = {
     "distance features": {"distance_features": False},
     "Muon": {"optimizer": "adamw"},
 }
-FOREGROUND = {**TUNED, "seed_threshold": 0.6, "min_depth_pixels": 0.5}  # the postprocessing that suits one
+FOREGROUND = {**TUNED, "min_depth_pixels": 0.5}  # the postprocessing that suits one
 # one more with every row
 MORE = {
     "and a foreground": {"foreground": True, "postprocess": FOREGROUND},

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from embedseg_ops.evaluate.charts import Axis, Chart, number
+from embedseg_ops.evaluate.charts import WIDTH, Axis, Chart, number
 
 ACROSS = Axis("IoU < 1", 0.5, 0.9)
 
@@ -44,7 +44,16 @@ def test_a_chart_is_a_picture_of_its_own():
     assert dots == [chart.place(0.5, 1), chart.place(0.9, 1000)]
     assert dots[0][0] < dots[1][0]
     assert dots[0][1] > dots[1][1]
-    assert len(re.findall('stroke="blue"', chart.svg())) == 2
+    assert re.findall('d="M([^"]*)" fill="none" stroke="blue"', chart.svg())[0].count("L") == 2
+
+
+def test_many_lines_with_long_names_can_be_told_apart():
+    chart = Chart(ACROSS, Axis("AP", 0, 1))
+    for name in ("first", "a name that is longer than the key of a chart usually is"):
+        chart.line([0.5, 0.9], [1, 0], "blue", name)
+    root = ElementTree.fromstring(chart.svg())
+    assert float(root.get("width")) - WIDTH > 6 * len(name)
+    assert [path.get("stroke-dasharray") for path in root if path.get("stroke") == "blue"] == [None, "6 4"]
 
 
 def test_numbers():

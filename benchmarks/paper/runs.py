@@ -96,11 +96,16 @@ def report(path: Path, scores: dict[str, dict], **facts: object) -> None:
     """Print the scores, keep them and the facts as JSON, and draw AP against IoU beside it."""
     print(table(scores), flush=True)
     write_json(path, {**facts, "scores": scores})
+    draw(path.with_suffix(".svg"), scores)
+
+
+def draw(path: Path, scores: dict[str, dict]) -> None:
+    """Draw AP against IoU as SVG."""
     levels = [float(level) for level in next(iter(scores.values()))["AP"]]
     chart = Chart(Axis("IoU", levels[0], levels[-1]), Axis("AP", 0.0, 1.0))
     for (name, row), colour in zip(scores.items(), itertools.cycle(PALETTE), strict=False):
         chart.line(levels, list(row["AP"].values()), colour, name)
-    path.with_suffix(".svg").write_text(chart.svg() + "\n", encoding="utf-8")
+    path.write_text(chart.svg() + "\n", encoding="utf-8")
 
 
 def write_json(path: Path, content: object) -> None:

@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
 
 INTERVALS = 5  # between an axis's values, at most
 SLACK = 1e-6  # of a step, for rounding
-WIDTH, HEIGHT, MARGIN, KEY = 420, 300, 48, 170  # of a chart, around it, and of the key beside it, in pixels
+WIDTH, HEIGHT, MARGIN, KEY = 420, 300, 48, 170  # of a chart, around it, and of the key beside it at least, in pixels
+LETTER = 7  # pixels; the widest that a letter of a name is on average
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Chart:
             text(8, MARGIN / 2 - 10, up.name),
         ]
         self.names: list[str] = []
+        self.colours: list[str] = []
         for x in across.ticks():
             self.parts.append(text(self.place(x, up.first)[0], HEIGHT - MARGIN + 16, number(x), anchor="middle"))
         for y in up.ticks():
@@ -79,12 +80,14 @@ class Chart:
         return column, HEIGHT - MARGIN - self.up.share(y) * (HEIGHT - 1.5 * MARGIN)
 
     def line(self, xs: Sequence[float], ys: Sequence[float], colour: str, name: str = "") -> None:
-        """Draw a line through points; its name goes into the key beside the chart."""
-        for (x, y), (to_x, to_y) in pairwise(self.place(x, y) for x, y in zip(xs, ys, strict=True)):
-            self.parts.append(f'<path d="M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}" stroke="{colour}" stroke-width="2"/>')
+        """Draw a line through points, in dashes if its colour is in use; its name goes into the key at the side."""
+        points = "L".join(f"{x:.1f} {y:.1f}" for x, y in (self.place(*point) for point in zip(xs, ys, strict=True)))
+        mark, dashes = ("╌", ' stroke-dasharray="6 4"') if colour in self.colours else ("―", "")
+        self.parts.append(f'<path d="M{points}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>')
+        self.colours.append(colour)
         if name:
             self.names.append(name)
-            self.parts.append(text(WIDTH, MARGIN / 2 + 18 * len(self.names), f"― {name}", colour))
+            self.parts.append(text(WIDTH, MARGIN / 2 + 18 * len(self.names), f"{mark} {name}", colour))
 
     def dot(self, x: float, y: float, colour: str) -> None:
         """Draw a point."""
@@ -93,7 +96,8 @@ class Chart:
 
     def svg(self) -> str:
         """Return the chart."""
-        return svg(WIDTH + KEY * bool(self.names), HEIGHT, self.parts)
+        key = max(KEY, LETTER * (2 + max(map(len, self.names)))) if self.names else 0
+        return svg(WIDTH + key, HEIGHT, self.parts)
 
 
 def round_step(least: float) -> float:

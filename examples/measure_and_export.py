@@ -15,7 +15,7 @@ from embedseg_ops import export, figures
 from embedseg_ops.data.drawn import cells
 
 image, truth = cells(seed=3, size=192, count=60)
-labels = embedseg_ops.segment(image)  # the shipped model, for fluorescent nuclei
+labels = embedseg_ops.segment(image)  # with nuclei, the model for fluorescent nuclei
 
 # %% [markdown]
 # ## How good is it?

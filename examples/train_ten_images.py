@@ -28,7 +28,7 @@ for seed in range(10):
 # %% [markdown]
 # One command trains. This is the same as `embedseg-ops train DATA --out RUN …` in a terminal. The network is small and
 # the steps are few, so that the example takes seconds. On real images, leave these options out, or start from the
-# shipped model with `--init nuclei`.
+# model `nuclei` with `--init nuclei`.
 
 # %%
 small = "--dim 8 --filters 8 --crop 96 --batch 4 --steps 100 --learning-rate 5e-3"

@@ -125,7 +125,7 @@ def test_edited_labels_are_never_overwritten(panel):
 def test_table_and_labels_follow_each_other(panel):
     press(panel, panel.run)
     objects, table = panel.viewer.layers["drawn objects"], panel.table.widget
-    assert table.rows.names[:2] == ["id", "centroid_y"]
+    assert table.rows.names[:3] == ["id", "score", "centroid_y"]
     assert "area_µm²" in table.rows.names
     table.selectRow(2)
     assert objects.selected_label == 3

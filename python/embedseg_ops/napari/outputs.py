@@ -1,9 +1,10 @@
 """A network's output, kept so that other options need the postprocessing alone: in memory, or on disk in blocks."""
 
+import math
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +22,8 @@ from embedseg_ops.predict.blocks.grid import Grid
 from embedseg_ops.predict.blocks.job import Job
 from embedseg_ops.predict.blocks.maps import Maps
 from embedseg_ops.predict.blocks.network import Planes
-from embedseg_ops.predict.blocks.passes import run_passes
+from embedseg_ops.predict.blocks.passes import run_passes, score_objects
+from embedseg_ops.predict.blocks.scores import SCORES
 from embedseg_ops.predict.blocks.segment_blocks import choose_sides, choose_zoom, network_maps, open_source
 from embedseg_ops.predict.blocks.sizes import HALOS
 from embedseg_ops.predict.memory import memory_free, memory_needed
@@ -30,6 +32,7 @@ from embedseg_ops.predict.prediction import Prediction, predict_image
 from embedseg_ops.predict.scale import stretching
 
 Model = tuple[EmbeddingModel, Settings]
+LARGE = 1 << 28  # pixels of labels beyond which they are kept on the disk
 
 
 class Scratch:
@@ -46,6 +49,9 @@ class Output(Protocol):
     def label(self, options: PostprocessOptions, out: Any) -> None:
         """Write the labels to `out`, ``[*spatial]``."""
 
+    def scores(self, labels: Any, calibration: Mapping[str, float]) -> np.ndarray:
+        """Return how probably each of the labels ``[*spatial]`` is right, float64 ``[N]``."""
+
 
 @dataclass(frozen=True)
 class Whole:
@@ -60,6 +66,10 @@ class Whole:
     def label(self, options: PostprocessOptions, out: Any) -> None:
         """Write the labels to `out`, ``[*spatial]``."""
         out[...] = self.prediction.label(options).numpy()
+
+    def scores(self, labels: Any, calibration: Mapping[str, float]) -> np.ndarray:
+        """Return how probably each of the labels ``[*spatial]`` is right, float64 ``[N]``."""
+        return self.prediction.scores(np.asarray(labels[...]))
 
     def seeds(self, options: PostprocessOptions) -> np.ndarray:
         """Return what grows: int32 ``[*spatial]``."""
@@ -89,8 +99,19 @@ class Blocks:
     def label(self, options: PostprocessOptions, out: Any) -> None:
         """Write the labels to `out`, ``[*spatial]``: those of the image in one piece."""
         with tempfile.TemporaryDirectory(dir=self.folder.path) as path:
-            grid = Grid(self.shape, self.core)
-            run_passes(Job(Folder(Path(path)), grid, HALOS[len(self.shape)], self.maps, options, lambda: out))
+            run_passes(self.job(path, options, out))
+
+    def scores(self, labels: Any, calibration: Mapping[str, float]) -> np.ndarray:
+        """Return how probably each of the labels ``[*spatial]`` is right, float64 ``[N]``."""
+        with tempfile.TemporaryDirectory(dir=self.folder.path) as path:
+            job = self.job(path, {}, labels)
+            score_objects(job, largest(labels), calibration, run_tasks)
+            return np.array(job.folder.load(SCORES))
+
+    def job(self, path: str, options: PostprocessOptions, labels: Any) -> Job:
+        """Return what is done in blocks, in a folder."""
+        grid = Grid(self.shape, self.core)
+        return Job(Folder(Path(path)), grid, HALOS[len(self.shape)], self.maps, options, lambda: labels)
 
 
 def run_network(
@@ -125,3 +146,10 @@ def run_network(
     core = (side,) * len(shape) if side else choose_sides(shape, settings, zoom, halo, most)
     maps = network_maps(place, source, model, zoom, tiles, threads=torch.get_num_threads())
     return Blocks(maps, shape, core, folder)
+
+
+def largest(labels: Any) -> int:
+    """Return the largest of labels ``[*spatial]``, 0 at least; many pixels are read row by row."""
+    if math.prod(labels.shape) <= LARGE:
+        return int(np.max(labels[...], initial=0))
+    return max(int(np.max(labels[row], initial=0)) for row in range(labels.shape[0]))

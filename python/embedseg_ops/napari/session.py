@@ -17,13 +17,12 @@ from embedseg_ops.export.rows import Table
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.registry import ModelName, find_model
-from embedseg_ops.napari.outputs import Model, Output, Scratch, Whole, run_network
+from embedseg_ops.napari.outputs import LARGE, Model, Output, Scratch, Whole, largest, run_network
 from embedseg_ops.napari.pixels import Part, Place, places, see
 from embedseg_ops.ops.options import PostprocessOptions
 from embedseg_ops.predict.blocks.options import complete
 
 MAPS = ("distance map", "embedding", "seeds")  # what can be looked at beside the labels
-LARGE = 1 << 28  # pixels of labels beyond which they are kept on the disk
 
 
 class Session:
@@ -120,7 +119,7 @@ class Session:
         for place in list(self.outputs) if wanted is None else wanted:
             part = Part(self.labels, place)
             self.outputs[place].label(self.options, part)
-            objects += count(part)
+            objects += largest(part)
         return objects
 
     def map(self, kind: str) -> np.ndarray | None:
@@ -150,10 +149,13 @@ class Session:
         return embedding_rgb(flat).reshape(*spatial, 3)
 
     def table(self, place: Place, pixel_size: Sequence[float] | None = None, unit: str = "µm") -> Table:
-        """Measure the objects of a plane, of one that did not fit into memory block by block."""
+        """Measure and, if the model can, score the objects of a plane; in blocks if it did not fit into memory."""
         if place not in self.outputs:
             return {"id": np.zeros(0, np.int64)}
-        return table_in_blocks(self.labels[place], Part(self.image, place), pixel_size=pixel_size, unit=unit)
+        labels, calibration = self.labels[place], self.settings.calibration
+        scores = self.outputs[place].scores(labels, calibration) if calibration else None
+        pixels = Part(self.image, place)
+        return table_in_blocks(labels, pixels, pixel_size=pixel_size, unit=unit, scores=scores)
 
     def samples(self, labels: np.ndarray | None = None) -> list[Sample]:
         """Return the image's planes (volumes) that have labels, to train on.
@@ -180,10 +182,3 @@ class Session:
     def tuned_settings(self) -> Any:
         """Return the model's settings with the options that are in use."""
         return dataclasses.replace(self.settings, postprocess=self.options)
-
-
-def count(labels: Part) -> int:
-    """Return the number of objects, whose labels are 1, 2, …; of many pixels read row by row."""
-    if labels.size <= LARGE:
-        return int(np.max(labels[...], initial=0))
-    return max(int(np.max(labels[row], initial=0)) for row in range(labels.shape[0]))

@@ -57,9 +57,7 @@ def run_passes(
     run = partial(run_tasks, client=client, threads=threads, progress=progress)
     summary = finished(job.folder) or write_labels(job, run)
     if calibration:
-        unmeasured = [block for block in range(len(job.grid)) if not job.folder.has("scores", f"{block}.npz")]
-        run(partial(measure_block, job), unmeasured, "scores")
-        write_scores(job, summary.objects, calibration)
+        score_objects(job, summary.objects, calibration, run)
     write_atomically(job.folder.file(DONE), json.dumps(vars(summary)).encode())
     job.folder.clear()
     return summary
@@ -76,6 +74,13 @@ def write_labels(job: Job, run: Runner) -> Summary:
     unwritten = [block for block in blocks if not job.folder.has("written", f"{block}.done")]
     run(partial(_number, job), [(block, int(rounds[block])) for block in unwritten], "labels")
     return Summary(objects, merged["seeds"], merged["merged"], int(rounds.max(initial=0)))
+
+
+def score_objects(job: Job, objects: int, calibration: Mapping[str, float], run: Runner) -> None:
+    """Leave the scores of the objects whose labels are there: `SCORES`, in the folder."""
+    unmeasured = [block for block in range(len(job.grid)) if not job.folder.has("scores", f"{block}.npz")]
+    run(partial(measure_block, job), unmeasured, "scores")
+    write_scores(job, objects, calibration)
 
 
 def grow_all(job: Job, run: Runner) -> np.ndarray:

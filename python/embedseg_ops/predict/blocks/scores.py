@@ -26,7 +26,7 @@ def measure_block(job: Job, block: int) -> Writing:
     are less than `NEAR` pixels from each other.
     """
     core, window = job.grid.box(block), job.grid.box(block, math.ceil(NEAR))
-    stored = np.asarray(job.open_out()[window]).astype(np.int64)
+    stored = np.asarray(job.open_out()[window]).astype(np.int64).clip(0)
     objects = np.unique(np.append(stored, 0))  # label 0 is background, whether or not there is some
     around = torch.from_numpy(np.searchsorted(objects, stored).astype(np.int32))
     pairs = torch.ops.embedseg_ops.neighbor_pairs(around[None], NEAR, False, [1.0] * len(core))[:, 1:].numpy()

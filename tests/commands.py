@@ -66,3 +66,17 @@ def scans(tmp_path):
 
 def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def places(tmp_path, model):
+    image = write_image(tmp_path / "folder" / "image.tif")
+    (tmp_path / "empty").mkdir()
+    for name in ("images", "labels"):
+        for number in range(2):
+            write_image(tmp_path / "data" / "train" / name / f"{number}.tif", number)
+    return {
+        "IMAGE": image, "FOLDER": image.parent, "EMPTY": tmp_path / "empty", "NOTHING": tmp_path / "nothing.tif",
+        "OUT": tmp_path / "out", "DATA": tmp_path / "data", "NOWHERE": tmp_path / "no" / "where.json",
+        "NOTHING*.tif": tmp_path / "nothing*.tif",
+    }  # fmt: skip

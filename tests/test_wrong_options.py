@@ -1,19 +1,9 @@
-"""Wrong options and wrong files: one line that says what is wrong, and an exit status; never a traceback."""
+"""Wrong options, in the command and in a file of them: one line that says what is wrong, and exit status 2."""
 
 import importlib.util
-import io
-import json
-import struct
-import zlib
 
-import numpy as np
 import pytest
-import tifffile
-import torch
-from commands import model, run, write_image  # noqa: F401  # fixtures
-from PIL import Image
-from safetensors.torch import save_file
-from samples import cells
+from commands import model, places, run  # noqa: F401  # fixtures
 
 OPTIONS = """
 | required: COMMAND
@@ -137,20 +127,6 @@ demo --model NOTHING --out OUT | nothing.tif does not exist
 """.strip().splitlines()
 
 
-@pytest.fixture
-def places(tmp_path, model):  # noqa: F811
-    image = write_image(tmp_path / "folder" / "image.tif")
-    (tmp_path / "empty").mkdir()
-    for name in ("images", "labels"):
-        for number in range(2):
-            write_image(tmp_path / "data" / "train" / name / f"{number}.tif", number)
-    return {
-        "IMAGE": image, "FOLDER": image.parent, "EMPTY": tmp_path / "empty", "NOTHING": tmp_path / "nothing.tif",
-        "OUT": tmp_path / "out", "DATA": tmp_path / "data", "NOWHERE": tmp_path / "no" / "where.json",
-        "NOTHING*.tif": tmp_path / "nothing*.tif",
-    }  # fmt: skip
-
-
 @pytest.mark.parametrize("line", OPTIONS)
 def test_wrong_options(line, places, capsys, tmp_path, model):  # noqa: F811
     command, _, said = line.partition("|")
@@ -166,119 +142,6 @@ def test_wrong_options(line, places, capsys, tmp_path, model):  # noqa: F811
     assert not (tmp_path / "out").exists()
 
 
-def png_of(width, height, bits, colour, rows=b"\0\0"):
-    """A PNG whose header says what it likes."""
-
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
-def saved(array, kind, **options):
-    buffer = io.BytesIO()
-    if kind == "tiff":
-        tifffile.imwrite(buffer, array, **options)
-    else:
-        Image.fromarray(array).save(buffer, kind)
-    return buffer.getvalue()
-
-
-GREY = np.arange(384, dtype=np.uint8).reshape(16, 24)
-RGB = np.stack([GREY, GREY, GREY], -1)
-FILES = {
-    "empty.png": b"", "empty.tif": b"", "text.png": b"hello", "text.tif": b"hello", "zeros.tif": bytes(100),
-    "zeros.png": bytes(100), "magic.tif": b"II*\0", "magic.png": b"\x89PNG\r\n\x1a\n", "page.html.png": b"<html>",
-    "big_magic.tif": b"II+\0\x08\0\0\0", "half.png": saved(GREY, "png")[:60], "half.tif": saved(GREY, "tiff")[:200],
-    "half.jpg": saved(GREY, "jpeg")[:100], "half.bmp": saved(GREY, "bmp")[:60], "no_size.png": png_of(0, 0, 8, 0),
-    "no_width.png": png_of(0, 5, 8, 0), "huge.png": png_of(100_000, 100_000, 8, 0), "short.png": png_of(9, 9, 8, 0),
-    "odd_bits.png": png_of(2, 1, 3, 0), "odd_colour.png": png_of(2, 1, 8, 7), "wide.png": png_of(2**31 - 1, 1, 1, 0),
-    "nan.tif": saved(np.full((16, 24), np.nan, np.float32), "tiff"),
-    "inf.tif": saved(np.where(GREY == 3, np.inf, GREY).astype(np.float32), "tiff"),
-    "complex.tif": saved(GREY.astype(np.complex64), "tiff"), "stack.tif": saved(np.stack([GREY] * 5), "tiff"),
-    "five_axes.tif": saved(np.zeros((2, 2, 2, 4, 4), np.uint8), "tiff"), "line.tif": saved(GREY[0], "tiff"),
-    "channels.tif": saved(np.stack([GREY] * 4), "tiff", ome=True, metadata={"axes": "CYX"}),
-    "planes.tif": saved(np.stack([GREY] * 3), "tiff", ome=True, metadata={"axes": "ZYX"}, photometric="minisblack"),
-    "times.tif": saved(np.stack([GREY] * 3), "tiff", ome=True, metadata={"axes": "TYX"}, photometric="minisblack"),
-    "tiff_as.png": b"II*\0" + bytes(30), "cut.tif": saved(GREY, "tiff", compression="zlib")[:-40],
-    "wrong_strip.tif": saved(GREY, "tiff", compression="zlib").replace(b"\x78\x9c", b"\xff\xff"),
-    "half_rgb.png": saved(RGB, "png")[:70], "gif.gif": b"GIF89a", "webp.webp": b"RIFF\0\0\0\0WEBP",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_wrong_images(name, capsys, tmp_path, model):  # noqa: F811
-    write_image(tmp_path / "scans" / "good.tif")
-    (tmp_path / "scans" / name).write_bytes(FILES[name])
-    status, lines = run("predict", tmp_path / "scans", "--model", model, "--out", tmp_path / "out", capsys=capsys)
-    assert status == 1
-    assert lines[-3:-1] == ["embedseg-ops: 1 of 2 images done", "embedseg-ops: 1 of 2 failed:"]
-    assert name in lines[-1]
-    assert (tmp_path / "out" / "good.tif").exists()
-    assert not (tmp_path / "out" / name).with_suffix(".tif").exists()
-
-
-def metadata(**changes):
-    settings = {"channels": 1, "dim": 2, "filters": 2, "percentiles": [1, 99], "postprocess": {}} | changes
-    return {"format": "embedseg-ops 1", "settings": json.dumps(settings)}
-
-
-MODELS = {
-    "no metadata": (None, "has format None"), "other format": ({"format": "x"}, "has format 'x'"),
-    "no settings": ({"format": "embedseg-ops 1"}, "settings"),
-    "settings no JSON": ({"format": "embedseg-ops 1", "settings": "{"}, "settings"),
-    "settings a list": ({"format": "embedseg-ops 1", "settings": "[1]"}, "settings"),
-    "settings without percentiles": ({"format": "embedseg-ops 1", "settings": "{}"}, "model file"),
-    "unknown settings": (metadata(future=1), "unknown settings future"),
-    "negative filters": (metadata(filters=-1), "model file"),
-    "filters in words": (metadata(filters="many"), "model file"),
-    "four axes": (metadata(spatial_dims=4), "model file"), "no weights": (metadata(), "does not fit its settings"),
-    "huge": (metadata(filters=2**40), "model file"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", MODELS)
-@pytest.mark.parametrize("command", ["predict", "train"])
-def test_wrong_models(kind, command, places, capsys, tmp_path):
-    content, said = MODELS[kind]
-    path = tmp_path / "wrong.safetensors"
-    save_file({"weight": torch.zeros(2)}, path, content)
-    words = {
-        "predict": ["predict", places["IMAGE"], "--model", path],
-        "train": ["train", places["DATA"], "--init", path],
-    }[command]
-    status, lines = run(*words, "--out", tmp_path / "out", capsys=capsys)
-    assert status == 2
-    assert len(lines) == 1
-    assert "wrong.safetensors" in lines[0]
-    assert said in lines[0]
-
-
-LABELS = {
-    "text.tif": b"hello", "half.tif": saved(GREY, "tiff")[:200], "empty.png": b"", "jpeg.jpg": saved(GREY, "jpeg"),
-    "colours.png": saved(np.random.default_rng(0).integers(0, 255, (16, 24, 3)).astype(np.uint8), "png"),
-    "fractions.tif": saved(GREY * 0.3, "tiff"), "small.tif": saved(GREY[:3], "tiff"),
-    "negative.tif": saved(GREY.astype(np.int16) - 5, "tiff"), "nan.tif": saved(GREY * np.float32("nan"), "tiff"),
-    "volume.tif": saved(np.stack([GREY] * 5), "tiff"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", LABELS)
-def test_wrong_labels(name, capsys, tmp_path):
-    good = cells((16, 24), 4, gap=0.4).numpy().astype(np.uint8)
-    for folder in ("truth", "prediction"):
-        (tmp_path / folder).mkdir()
-        for stem in ("good", name.partition(".")[0]):
-            tifffile.imwrite(tmp_path / folder / f"{stem}.tif", good)
-    (tmp_path / "prediction" / f"{name.partition('.')[0]}.tif").unlink()
-    (tmp_path / "prediction" / name).write_bytes(LABELS[name])
-    status, lines = run("evaluate", tmp_path / "truth", tmp_path / "prediction", capsys=capsys)
-    assert status == 1
-    assert lines[-2] == "embedseg-ops: 1 of 2 failed:"
-    assert name in lines[-1]
-
-
 CONFIGURATIONS = {
     "steps = ": "no TOML", "steps = 2\nsteps = 3": "no TOML", "stepps = 2": "unknown key stepps",
     "stepps = 2\n[model]\nfliters = 3": "unknown keys fliters, stepps", "training = 3": "expected a table",
@@ -289,7 +152,7 @@ CONFIGURATIONS = {
 
 
 @pytest.mark.parametrize("text", CONFIGURATIONS)
-def test_wrong_configurations(text, places, capsys, tmp_path):
+def test_wrong_configurations(text, places, capsys, tmp_path):  # noqa: F811
     (tmp_path / "run.toml").write_bytes(text.encode("latin-1"))
     words = ["train", places["DATA"], "--out", tmp_path / "out", "--config", tmp_path / "run.toml"]
     status, lines = run(*words, capsys=capsys)
@@ -297,7 +160,3 @@ def test_wrong_configurations(text, places, capsys, tmp_path):
     assert len(lines) == 1
     assert CONFIGURATIONS[text] in lines[0]
     assert not (tmp_path / "out").exists()
-
-
-def test_there_are_many():
-    assert sum(map(len, (OPTIONS, FILES, MODELS, MODELS, LABELS, CONFIGURATIONS))) >= 150

@@ -44,8 +44,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--memory", action="store_true", help="also the peak memory beyond inputs and outputs")
     parser.add_argument("--growth", action="store_true", help="also the time per pixel against size and objects (long)")
     parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="measure nothing, take this JSON")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--markdown", type=Path, metavar="FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured there, for --from")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there, too")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw SVGs there")
     parser.add_argument(
         "--page", type=Path, metavar="FILE", help=f"put the table and the plots between {document.START} and its end"

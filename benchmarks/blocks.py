@@ -142,15 +142,15 @@ def in_a_process(*arguments: object) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.blocks", description=__doc__)
     parser.add_argument("--data", type=Path, help="folder with images/")
-    parser.add_argument("--side", type=int, default=4096)
-    parser.add_argument("--memory", default="1GiB")
-    parser.add_argument("--block", type=int)
+    parser.add_argument("--side", type=int, default=4096, help="of the mosaic, in pixels (%(default)s)")
+    parser.add_argument("--memory", default="1GiB", help="that segment_blocks may use (%(default)s)")
+    parser.add_argument("--block", type=int, help="side of a block, in pixels (as large as the memory allows)")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--keep", type=Path, help="folder for the arrays; without, they are removed")
-    parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--only", choices=["whole", "blocks", "others"])
+    parser.add_argument("--workers", type=int, default=0, help="processes of dask; 0: this one (%(default)s)")
+    parser.add_argument("--only", choices=["whole", "blocks", "others"], help="one step, on what --keep holds")
     options = parser.parse_args()
     step = {
         "whole": lambda: whole(options.keep, options.precision),

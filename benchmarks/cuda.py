@@ -37,7 +37,7 @@ class Measured:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cuda", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the times there, too")
     parser.add_argument("--small", action="store_true", help="a small scene: does everything run?")
     options = parser.parse_args(arguments)
     if not torch.cuda.is_available() or not embedseg_ops.build_info()["cuda"]:

@@ -3,7 +3,7 @@
 ``python -m benchmarks.faces FOLDER PICTURE``, after ``python -m benchmarks.blocks --keep FOLDER``.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,12 @@ from PIL import Image
 
 from embedseg_ops.evaluate import figures
 
-SIDE, ZOOM, GAP, BLOCK = 96, 4, 8, 1024
+SIDE, ZOOM, BLOCK = 96, 4, 1024
+# what benchmarks.blocks has kept, and what it is called above the picture
+KEPT = {
+    "expected": "segment_blocks", "alone": "each block alone", "owner": "the owner keeps",
+    "overlap": "merged by overlap",
+}  # fmt: skip
 
 
 def busiest(whole: np.ndarray, others: list[np.ndarray]) -> tuple[int, int]:
@@ -44,17 +49,19 @@ def outlined(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return picture
 
 
-def main(folder: Path, out: Path) -> None:
-    names = ("expected", "alone", "owner", "overlap")
-    image, *maps = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("image", *names))
-    whole, alone, owner, overlap = (np.asarray(one) for one in maps)
-    top, left = busiest(whole, [alone, owner, overlap])
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.faces", description=__doc__)
+    parser.add_argument("folder", type=Path, help="of --keep")
+    parser.add_argument("picture", type=Path, help="PNG to write")
+    options = parser.parse_args()
+    image, *kept = (np.load(options.folder / f"{name}.npy", mmap_mode="r") for name in ("image", *KEPT))
+    whole, *others = (np.asarray(one) for one in kept)
+    top, left = busiest(whole, others)
     window = (slice(top, top + SIDE), slice(left, left + SIDE))
-    gap = np.full((SIDE * ZOOM, GAP, 3), 255, np.uint8)
-    panels = [outlined(np.array(image[window]), one[window].astype(np.int32)) for one in (whole, alone, owner, overlap)]
-    parts = [part for panel in panels for part in (panel, gap)][:-1]
-    Image.fromarray(np.concatenate(parts, 1)).save(out, optimize=True)
+    pictures = [outlined(np.array(image[window]), one[window].astype(np.int32)) for one in (whole, *others)]
+    sheet = figures.panels(pictures, list(KEPT.values()))
+    Image.fromarray(sheet).save(options.picture, optimize=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()

@@ -37,7 +37,7 @@ SCALES = (1, 3, 4, 15, 16, 17, 64, 85, 255, 257)  # between grey levels of diffe
 
 def main() -> None:
     """Print the table, and the files that differ or fail."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.formats", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--all", action="store_true", help="print a line for every file")
     options = parser.parse_args()

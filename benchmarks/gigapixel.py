@@ -82,9 +82,9 @@ class Counted:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--objects", type=int, default=3000)
-    parser.add_argument("--block", type=int, default=2048)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gigapixel", description=__doc__)
+    parser.add_argument("--objects", type=int, default=3000, help="discs (%(default)s)")
+    parser.add_argument("--block", type=int, default=2048, help="side of a block, in pixels (%(default)s)")
     options = parser.parse_args()
     discs = Discs(options.objects)
     one = tuple(slice(c - 2 * RADIUS, c + 2 * RADIUS) for c in discs.centres[0])

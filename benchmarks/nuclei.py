@@ -1,4 +1,4 @@
-"""`python -m benchmarks.nuclei FOLDER`: how accurate a model is on real nuclei, with and without every deviation.
+"""`python -m benchmarks.nuclei FOLDER`: how accurate a model is on real nuclei.
 
 The folder holds images/ and labels/. The postprocessing is the model's own, the paper's, and the model's with one
 option after the other put back to the paper's value.

@@ -106,9 +106,9 @@ def in_process(*arguments: object) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=10000, help="images of 256²")
-    parser.add_argument("--fewer", type=int, default=1000, help="as PNG, and in memory")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.samples", description=__doc__)
+    parser.add_argument("--count", type=int, default=10000, help="images of 256² (%(default)s)")
+    parser.add_argument("--fewer", type=int, default=1000, help="of them as PNG, and in memory (%(default)s)")
     parser.add_argument("--measure", nargs=3, metavar=("FOLDER", "WHERE", "CROPS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:

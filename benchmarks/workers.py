@@ -83,9 +83,9 @@ def in_process(*arguments: object) -> Found:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=10000, help="images")
-    parser.add_argument("--steps", type=int, default=20)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.workers", description=__doc__)
+    parser.add_argument("--count", type=int, default=10000, help="images (%(default)s)")
+    parser.add_argument("--steps", type=int, default=20, help="of training (%(default)s)")
     parser.add_argument("--train", nargs=4, metavar=("FOLDER", "CACHE", "METHOD", "STEPS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.train:

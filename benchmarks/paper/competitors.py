@@ -39,10 +39,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paper.competitors", description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--runs", type=Path, default=Path("out/paper/competitors"), help="folder (%(default)s)")
-    parser.add_argument("--steps", type=int, default=Budget.steps)
+    parser.add_argument("--steps", type=int, default=Budget.steps, help="of training (%(default)s)")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="all if not given")
     parser.add_argument("--seeds", type=int, default=1, help="runs of every method (%(default)s)")
-    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/paper/competitors.json"))
+    results = Path("benchmarks/results/paper/competitors.json")
+    parser.add_argument("--json", type=Path, default=results, help="(%(default)s)")
     options = parser.parse_args(arguments)
 
     data, budget = load_data(options.data), Budget(options.steps)

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default=DEFAULT, help=MODEL_HELP)
     parser.add_argument("--shown", type=int, default=3, help="images to draw (%(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/paper"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/paper"), help="folder (%(default)s)")
     options = parser.parse_args(arguments)
 
     network, settings = load_model(options.model)

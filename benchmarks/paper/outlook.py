@@ -34,7 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default=DEFAULT, help=MODEL_HELP)
     parser.add_argument("--crops", type=int, default=10, help="crops for mean shift (%(default)s)")
-    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/paper/outlook.json"))
+    results = Path("benchmarks/results/paper/outlook.json")
+    parser.add_argument("--json", type=Path, default=results, help="(%(default)s)")
     options = parser.parse_args(arguments)
 
     torch.set_num_threads(1)

@@ -20,8 +20,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paper.table1", description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--runs", type=Path, default=Path("out/paper/table1"), help="folder of the runs (%(default)s)")
-    parser.add_argument("--steps", type=int, default=Budget.steps)
-    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/paper/table1.json"))
+    parser.add_argument("--steps", type=int, default=Budget.steps, help="of training (%(default)s)")
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/paper/table1.json"), help="(%(default)s)")
     options = parser.parse_args(arguments)
 
     data, budget = load_data(options.data), Budget(options.steps)

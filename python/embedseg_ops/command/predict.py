@@ -28,6 +28,7 @@ from embedseg_ops.model.registry import DEFAULT, MODEL_HELP
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.options import PostprocessOptions
 from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.predict.blocks.stores import SUFFIXES as STORES
 from embedseg_ops.predict.memory import memory_free, memory_needed
 from embedseg_ops.predict.network import OVERLAPS, TILES
 from embedseg_ops.predict.prediction import NotFinite
@@ -47,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help=f"{MODEL_HELP} (default: {DEFAULT})")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="PATH",
-        help="folder for the outputs, folders in it as in the input; or NAME.zarr or .tif for one image of any size",
+        help="folder for the outputs, folders in it as in the input; or a name that ends with "
+        f"{', '.join(STORES)}, for one image of any size",
     )  # fmt: skip
     values.add_device(parser)
     parser.add_argument(

@@ -45,8 +45,7 @@ def add_arguments(group: Any) -> None:
     )  # fmt: skip
     group.add_argument(
         "--memory", type=memory, default="4GiB", metavar="SIZE",
-        help="what this process, or each worker, may use where --out is a .zarr or an image would not fit "
-        "(default: 4GiB)",
+        help="what this process, or each worker, may use for an image of any size (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
         "--scratch-dtype", choices=get_args(ScratchType), default="float32",

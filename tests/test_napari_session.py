@@ -212,7 +212,7 @@ def test_corrections_train_a_model(session, model, tmp_path):
 def test_sliders_say_what_postprocess_says():
     made = {slider.name: slider for slider in sliders(complete({"seed_threshold": 1.5}))}
     assert made["seed_threshold"].high == 1.5
-    assert made["seed_threshold"].help.startswith("a seed's distance is above it")
+    assert made["seed_threshold"].help.startswith("pixels whose distance is above it form the seeds")
     assert made["min_seed_size"].whole
     assert not made["min_seed_size"].may_be_off
     assert made["background_threshold"].value is None

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--config", type=Path, metavar="FILE",
-        help="take options from this TOML file; those given here go first. Every run writes one, OUT/run.toml",
+        help="take options from this TOML file; those given here replace them. Every run writes one, OUT/run.toml",
     )  # fmt: skip
     parser.add_argument(
         "--hold-out", type=values.whole(2, also=[0]), default=8, metavar="INT",

@@ -42,20 +42,19 @@ def postprocess(
             ``[D, *spatial]``.
         distance: float ``[B, *spatial]`` or ``[*spatial]``: the normalised distance to the object's boundary, about
             0 to 1. NaN is no seed.
-        seed_threshold: a seed's distance is above it.
-        max_cosine_distance: cosine distance to a seed's mean embedding below which a pixel joins.
+        seed_threshold: pixels whose distance is above it form the seeds. A lower one finds fainter objects, a higher
+            one separates neighbours.
+        max_cosine_distance: a pixel joins an object if its cosine distance to the seed's mean embedding is below this.
         seed_smoothing: σ in pixels of a Gaussian on the distance map before the threshold, edges reflected; 0 is off.
         min_seed_size: seeds of fewer pixels never grow.
         min_object_size: objects of fewer pixels become background; the rest are renumbered in order.
-        background_threshold: the pixels whose distance is at most this let the background compete, as :func:`propagate`
-            says: with a `max_cosine_distance` of 1, an answer to the "incomplete object masks" that the paper leaves
-            open (its Fig. 4). None: off.
-        min_depth_pixels: pixels less deep than this in their object, in pixels, become background. The depth is
-            `distance` times the radius of a disc (ball) of the object's size: where an embedding turns only gradually
-            from the background's to the object's, the distance knows the boundary better. A foreground that the network
-            knows besides counts, too, where `distance` is set to 0 outside of it. 0 is off.
-        max_objects: of more seeds than this in an image, those later in raster order do not grow. Given, a GPU works
-            without waiting for the number of seeds, and the call can be captured in a CUDA graph. None: no limit.
+        background_threshold: pixels whose distance is at most this are background, if they are in no seed. A pixel
+            joins an object only if the object's mean embedding is closer than theirs. Take a `max_cosine_distance` of 1
+            with it. None: off.
+        min_depth_pixels: pixels that lie no deeper than this in their object become background. The depth, in pixels,
+            is `distance` times the radius of a disc (ball) of the object's size. 0 is off.
+        max_objects: of more seeds than this in an image, those later in raster order do not grow. With it, a GPU does
+            not wait for the number of seeds, and the call can be captured in a CUDA graph. None: no limit.
         spatial_dims: 2 for images, 3 for volumes. None: what the shapes say; where they fit a batch of images as well
             as one volume, which has as many planes as channels, it must be given.
 

@@ -68,7 +68,8 @@ def main(arguments: list[str] | None = None) -> None:
         row = f"{name}, seed {seed}" if seed else name
         changes = {**variants()[name], "seed": seed}
         model = train(options.out / row.replace(" ", "-"), settings, changes, train_samples, options.steps)
-        for kind, measured in measure(model, train_samples[TRAINING], validation).items():
+        chosen = changes.get("postprocess", settings.postprocess)
+        for kind, measured in measure(model, chosen, train_samples[TRAINING], validation).items():
             if kind != "its postprocessing":
                 scores.setdefault(f"{name}{kind}", []).append(measured)
             elif name == "all as in the paper":
@@ -78,7 +79,9 @@ def main(arguments: list[str] | None = None) -> None:
             options.json.write_text(json.dumps({"steps": options.steps, "scores": scores}, indent=2) + "\n")
 
 
-def measure(model: Path, seen: list[Sample], validation: list[Sample]) -> dict[str, dict[str, object]]:
+def measure(
+    model: Path, chosen: dict[str, float], seen: list[Sample], validation: list[Sample]
+) -> dict[str, dict[str, object]]:
     """Scores on images that the model was trained on, and on others; with the paper's postprocessing, too."""
     network, settings = load_model(model)
     prepared = prepare(network, "auto")
@@ -86,12 +89,12 @@ def measure(model: Path, seen: list[Sample], validation: list[Sample]) -> dict[s
     def outputs(samples: list[Sample]) -> list[Output]:
         return predict_samples(samples, prepared, settings)
 
-    fit = score(outputs(seen), settings.postprocess)
+    fit = score(outputs(seen), chosen)
     start = time.process_time()
     found = outputs(validation)
     seconds = time.process_time() - start  # of all threads together: other programs hardly change it
     pixels = sum(one.truth.size for one in found)
-    own = {**score(found, settings.postprocess), "megapixels a second of processor": round(pixels / 1e6 / seconds, 3)}
+    own = {**score(found, chosen), "megapixels a second of processor": round(pixels / 1e6 / seconds, 3)}
     return {", on training images": fit, "": own, "its postprocessing": score(found, {})}
 
 

@@ -199,7 +199,7 @@ class Trainer:
         values = self.group.mean(torch.stack([part.detach() for part in losses])).tolist()
         if self.log:
             self.log.losses(
-                self.step, dict(zip(losses._fields, values, strict=True)), float(self.schedule.get_last_lr()[0])
+                self.step, dict(zip(losses._fields, values, strict=True)), float(self.schedule.get_last_lr()[-1])
             )
         last = self.step == self.options.steps
         if self.validation and (last or self.step % self.options.validate_every == 0):

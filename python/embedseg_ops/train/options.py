@@ -24,9 +24,9 @@ class Options:
         steps: optimiser steps.
         batch: crops in a step, of all processes together.
         crop: side of a crop, in pixels.
-        optimizer: ``"muon"``: Muon for the convolutions and AdamW for the rest, which needs about half of the steps; or
+        optimizer: ``"muon"``: Muon for the convolutions and AdamW for the rest, which needs fewer steps; or
             ``"adamw"``. See `embedseg_ops.train.optimizer`.
-        learning_rate: the largest, of a one-cycle schedule: it rises over the first tenth of the steps. None:
+        learning_rate: AdamW's largest, of a one-cycle schedule: it rises over the first tenth of the steps. None:
             2e-3 for new weights, and 2e-5 for those of a model that training starts from, which a larger one ruins.
         weight_decay: the optimiser's.
         clip: largest norm of the gradient; longer ones are shortened.

@@ -114,7 +114,7 @@ def test_new_weights_learn_faster_than_those_of_a_model(tmp_path):
     assert trainer_in(tmp_path / "a").options.learning_rate == 2e-3
     tuned = trainer_in(tmp_path / "b", init=tmp_path / "model")
     assert tuned.options.learning_rate == 2e-5
-    assert tuned.optimizer.param_groups[0]["max_lr"] == 2e-5
+    assert tuned.optimizer.param_groups[-1]["max_lr"] == 2e-5
     assert trainer_in(tmp_path / "c", init=tmp_path / "model", learning_rate=1e-3).options.learning_rate == 1e-3
 
 

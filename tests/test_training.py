@@ -99,6 +99,10 @@ def test_another_runs_folder_is_refused(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"half")
     with pytest.raises(ValueError, match=r"checkpoint\.pt does not fit this run"):
         train(tmp_path)
+    for other in ({"weights": torch.zeros(1)}, torch.zeros(1)):
+        torch.save(other, tmp_path / "checkpoint.pt")
+        with pytest.raises(ValueError, match=r"checkpoint\.pt does not fit this run"):
+            train(tmp_path)
 
 
 def test_a_run_begun_when_there_was_one_optimiser_is_one_of_adamw(tmp_path):

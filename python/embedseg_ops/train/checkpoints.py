@@ -47,7 +47,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     if not Path(path).exists():
         return None
     with told(path):
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict) or "identity" not in content:
+            raise ValueError("it is no checkpoint")
         return content
 
 

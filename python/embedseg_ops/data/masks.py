@@ -48,10 +48,8 @@ def is_image(labels: np.ndarray, ids: np.ndarray, sizes: np.ndarray) -> bool:
         return False
     edges = pairs = 0
     for axis in range(labels.ndim):
-        after, before = (
-            labels.take(range(1, labels.shape[axis]), axis),
-            labels.take(range(labels.shape[axis] - 1), axis),
-        )
+        lines = np.moveaxis(labels, axis, 0)
+        after, before = lines[1:], lines[:-1]
         both = (after > 0) & (before > 0)
         pairs += int(both.sum())
         edges += int((both & (after != before)).sum())

@@ -1,6 +1,6 @@
 """`python -m benchmarks.ablation DATA`: what each deviation from the paper in network and training brings.
 
-DATA holds train/ and val/. Trains as the shipped model was, with one thing after the other as in the paper, and with
+DATA holds train/ and val/. Trains as `nuclei` was, with one thing after the other as in the paper, and with
 what the paper does not have, for equally many steps. All are measured on val/, and on every seventh image that they
 were trained on: a network that does no better there lacks capacity, or its labels contradict each other. Interrupted,
 it goes on; a run that is there is not done again, so `--rows` and `--seeds` can add what is close.
@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean, stdev
 
-from benchmarks.nuclei import Output, predict_samples, score
-from embedseg_ops.data.samples import Sample, load_folder
+from benchmarks.nuclei import Output, load_samples, predict_samples, score
+from embedseg_ops.data.samples import Sample
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.registry import DEFAULT
 from embedseg_ops.model.settings import Settings
@@ -44,6 +44,7 @@ MORE = {
 TRAINING = slice(None, None, 7)  # of the training images, those that are measured
 SETTINGS = {field.name for field in dataclasses.fields(Settings)}
 LEVELS = ("0.5", "0.75", "0.9")
+SPEED = "megapixels a second of processor"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -59,54 +60,58 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     _, settings = load_model(DEFAULT)
-    train_samples, validation = (
-        load_folder(options.data / part, settings.percentiles, settings.spatial_dims, settings.channels)
-        for part in ("train", "val")
-    )
+    train_samples, validation = (load_samples(options.data / part, settings) for part in ("train", "val"))
     scores: dict[str, list[dict[str, object]]] = {}
     for seed, name in itertools.product(range(options.seeds), options.rows):
         row = f"{name}, seed {seed}" if seed else name
         changes = {**variants()[name], "seed": seed}
         model = train(options.out / row.replace(" ", "-"), settings, changes, train_samples, options.steps)
-        chosen = changes.get("postprocess", settings.postprocess)
-        for kind, measured in measure(model, chosen, train_samples[TRAINING], validation).items():
-            if kind != "its postprocessing":
-                scores.setdefault(f"{name}{kind}", []).append(measured)
-            elif name == "all as in the paper":
-                scores.setdefault("and its postprocessing", []).append(measured)
+        ways = {name: changes.get("postprocess", settings.postprocess)}
+        if name == "all as in the paper":
+            ways["and its postprocessing"] = {}
+        for label, measured in measure(model, ways, train_samples[TRAINING], validation).items():
+            scores.setdefault(label, []).append(measured)
         print(table(scores), flush=True)
         if options.json:
             options.json.write_text(json.dumps({"steps": options.steps, "scores": scores}, indent=2) + "\n")
 
 
 def measure(
-    model: Path, chosen: dict[str, float], seen: list[Sample], validation: list[Sample]
+    model: Path, ways: dict[str, dict[str, float]], seen: list[Sample], validation: list[Sample]
 ) -> dict[str, dict[str, object]]:
-    """Scores on images that the model was trained on, and on others; with the paper's postprocessing, too."""
+    """Scores by row: on images that the model was trained on, and on others.
+
+    Args:
+        model: its file.
+        ways: options of the postprocessing by row; the first is measured on `seen`, and timed, too.
+        seen: images that the model was trained on.
+        validation: other images.
+    """
     network, settings = load_model(model)
     prepared = prepare(network, "auto")
 
     def outputs(samples: list[Sample]) -> list[Output]:
         return predict_samples(samples, prepared, settings)
 
-    fit = score(outputs(seen), chosen)
+    first = next(iter(ways))
+    fit = score(outputs(seen), ways[first])
     start = time.process_time()
     found = outputs(validation)
     seconds = time.process_time() - start  # of all threads together: other programs hardly change it
-    pixels = sum(one.truth.size for one in found)
-    own = {**score(found, chosen), "megapixels a second of processor": round(pixels / 1e6 / seconds, 3)}
-    return {", on training images": fit, "": own, "its postprocessing": score(found, {})}
+    rows = {row: score(found, chosen) for row, chosen in ways.items()}
+    rows[first][SPEED] = round(sum(one.truth.size for one in found) / 1e6 / seconds, 3)
+    return {f"{first}, on training images": fit, **rows}
 
 
 def table(scores: dict[str, list[dict]]) -> str:
     """Mean, and standard deviation where there are several seeds, as Markdown."""
     lines = [
-        "| training | seeds | AP50 | AP75 | AP90 | mean AP | megapixels a second of processor |",
+        f"| training | seeds | AP50 | AP75 | AP90 | mean AP | {SPEED} |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, runs in scores.items():
         values = [spread([run["AP"][level] for run in runs]) for level in LEVELS]
-        speeds = [run.get("megapixels a second of processor", 0.0) for run in runs]
+        speeds = [run.get(SPEED, 0.0) for run in runs]
         speed = f"{fmean(speeds):.2f}" if all(speeds) else ""
         cells = [name, str(len(runs)), *values, spread([run["mean AP"] for run in runs]), speed]
         lines.append(f"| {' | '.join(cells)} |")

@@ -88,12 +88,14 @@ def configurations(chosen: dict[str, float]) -> dict[str, dict[str, float]]:
     return found
 
 
+def label(output: Output, options: dict[str, float]) -> np.ndarray:
+    dims = output.truth.ndim
+    return embedseg_ops.postprocess(output.embedding, output.distance, spatial_dims=dims, **options)[0].numpy()
+
+
 def score(outputs: list[Output], options: dict[str, float]) -> dict[str, object]:
     """Postprocess with these options and measure."""
-    labels = [
-        embedseg_ops.postprocess(one.embedding, one.distance, spatial_dims=one.truth.ndim, **options)[0].numpy()
-        for one in outputs
-    ]
+    labels = [label(one, options) for one in outputs]
     return {"options": options, **score_labels([one.truth for one in outputs], labels)}
 
 

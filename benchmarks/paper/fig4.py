@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import ndimage
 
 import embedseg_ops
-from benchmarks.nuclei import Output, predict_samples
+from benchmarks.nuclei import Output, label, predict_samples
 from benchmarks.paper.runs import write_json
 from benchmarks.plots import PALETTE
 from benchmarks.scene import most_crowded
@@ -92,7 +92,7 @@ def depth(labels: np.ndarray) -> np.ndarray:
 def panel(image: np.ndarray, output: Output, postprocess: dict[str, float]) -> np.ndarray:
     """One image from left to right as in the paper's Fig. 3: image, embedding, distance, the paper's result, ours."""
     found = {
-        name: embedseg_ops.postprocess(output.embedding, output.distance, **options)[0].numpy()
+        name: label(output, options)
         for name, options in (("the paper's postprocessing", {"seed_threshold": 0.5}), ("ours", postprocess))
     }
     pictures = {

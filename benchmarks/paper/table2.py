@@ -8,12 +8,12 @@ import argparse
 import itertools
 import re
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-import embedseg_ops
 from benchmarks.ablation import FOREGROUND
-from benchmarks.nuclei import Output
+from benchmarks.nuclei import label
 from benchmarks.paper.runs import Budget, Data, embedding_outputs, train_embedding, write_json
 from embedseg_ops.data.samples import Sample, load_folder
 from embedseg_ops.evaluate import metrics
@@ -21,13 +21,22 @@ from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.options import TUNED
 
 PUBLISHED = {"SBD": 0.8307, "FBD": 0.9417, "|DiC|": 0.7346}
-# What is trained, how, and how the outputs are postprocessed; nothing of it was chosen on leaves.
+
+
+class Training(NamedTuple):
+    """What is trained, how, and options of the postprocessing by row; nothing of it was chosen on leaves."""
+
+    network: dict[str, Any]
+    options: dict[str, Any]
+    rows: dict[str, dict[str, float]]
+
+
 FURTHER = {"distance_features": True, "foreground": True, "residual": 1}
-TRAININGS: dict[str, tuple[dict, dict]] = {"plain": ({}, {}), "further": (FURTHER, {"object_weights": True})}
-ROWS = {
-    "the paper's": ("plain", {}),
-    "ours": ("plain", TUNED),
-    "ours, with foreground, object weights and residual blocks": ("further", FOREGROUND),
+TRAININGS = {
+    "plain": Training({}, {}, {"the paper's": {}, "ours": TUNED}),
+    "further": Training(
+        FURTHER, {"object_weights": True}, {"ours, with foreground, object weights and residual blocks": FOREGROUND}
+    ),
 }
 
 
@@ -43,29 +52,23 @@ def main(arguments: list[str] | None = None) -> None:
 
     samples = load_folder(options.folder)
     truth: list[np.ndarray] = []
-    rows = {name: row for name, row in ROWS.items() if row[0] in options.trainings}
-    found: dict[str, list[np.ndarray]] = {name: [] for name in rows}
+    found: dict[str, list[np.ndarray]] = {row: [] for kind in options.trainings for row in TRAININGS[kind].rows}
     for fold, test in enumerate(split(samples, options.folds)):
         rest = [sample for sample in samples if sample not in test]
         data = Data(rest, [], test)
         truth += [sample.labels.numpy() for sample in test]
         for kind in options.trainings:
-            network, training = TRAININGS[kind]
+            network, training, rows = TRAININGS[kind]
             out = options.runs / kind / f"fold{fold}"
             settings = Settings(batch_norm=True, **network)
             outputs = embedding_outputs(train_embedding(out, data, Budget(options.steps), settings, **training), test)
-            for name, (trained, chosen) in rows.items():
-                if trained == kind:
-                    found[name] += [label(one, chosen) for one in outputs]
+            for row, chosen in rows.items():
+                found[row] += [label(one, chosen) for one in outputs]
     scores = {name: measures(truth, labels) for name, labels in found.items()}
     for name, row in {**scores, "published, other data": PUBLISHED}.items():
         print(name, *(f"{measure} {value:.4f}" for measure, value in row.items()), sep="  ")
     content = {"steps": options.steps, "images": len(truth), "scores": scores, "published, other data": PUBLISHED}
     write_json(options.json, content)
-
-
-def label(output: Output, options: dict[str, float]) -> np.ndarray:
-    return embedseg_ops.postprocess(output.embedding, output.distance, **options)[0].numpy()
 
 
 def split(samples: list[Sample], folds: int) -> list[list[Sample]]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from embedseg_ops.data.errors import DataError, reading
+from embedseg_ops.data.numpy_files import OPENING, load_npy
 from embedseg_ops.data.stored import Stored
 
 BEGINNING = b"\x93NUM"
@@ -35,9 +36,10 @@ def read_array(path: Path, windows: bool = False) -> np.ndarray:
     with reading(path), path.open("rb") as file:
         version = npy.read_magic(file)
         header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        _, _, dtype = header(file)
+        with OPENING:
+            _, _, dtype = header(file)
         if not dtype.hasobject:
-            return np.asarray(np.load(path, mmap_mode="r" if windows else None, allow_pickle=False))
+            return np.asarray(load_npy(path, "r" if windows else None))
         content = Unpickler(file).load()
         content = content.item() if isinstance(content, np.ndarray) and content.ndim == 0 else content
         if not isinstance(content, dict) or "masks" not in content:
@@ -47,7 +49,7 @@ def read_array(path: Path, windows: bool = False) -> np.ndarray:
 
 def open_array(path: Path) -> Stored:
     """Map an image into memory, whose last axes are Y and X; the others have no names."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    array = load_npy(path)
     if array.ndim < 2:
         raise DataError(f"{path}: an array of shape {array.shape}, expected an image")
     return Stored(path, array, "Q" * (array.ndim - 2) + "YX")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
+from embedseg_ops.data.numpy_files import load_npy
 from embedseg_ops.predict.blocks.folder import sync
 from embedseg_ops.predict.blocks.grid import Box
 
@@ -70,7 +71,7 @@ class Stored:
     def __call__(self) -> Any:
         """Return the array."""
         if self.path.endswith(".npy"):
-            return np.load(self.path, mmap_mode=self.mode)  # type: ignore[arg-type]
+            return load_npy(self.path, self.mode)
         if self.path.endswith(TIFF):
             return tifffile.memmap(self.path, mode=self.mode)  # type: ignore[arg-type]
         return import_zarr().open_array(self.path, mode=self.mode)

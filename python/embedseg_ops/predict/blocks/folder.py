@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from embedseg_ops.data.numpy_files import load_npy, load_npz
 from embedseg_ops.data.writing import write_atomically
 
 
@@ -79,17 +80,15 @@ class Folder:
 
     def load(self, *names: object) -> np.ndarray:
         """Return an array that stays on the disk until it is read."""
-        return np.load(self.path.joinpath(*map(str, names)), mmap_mode="r")  # type: ignore[no-any-return]
+        return load_npy(self.path.joinpath(*map(str, names)))
 
     def load_table(self, *names: object) -> dict[str, np.ndarray]:
         """Return the named arrays of a .npz file."""
-        with np.load(self.path.joinpath(*map(str, names))) as file:
-            return dict(file)
+        return load_npz(self.path.joinpath(*map(str, names)))
 
     def load_entry(self, entry: str, *names: object) -> np.ndarray:
         """Return one of the named arrays of a .npz file."""
-        with np.load(self.path.joinpath(*map(str, names))) as file:
-            return file[entry]  # type: ignore[no-any-return]
+        return load_npz(self.path.joinpath(*map(str, names)), entry)[entry]
 
     def mark(self, *names: object) -> None:
         """Say that something is done that leaves no file here."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from embedseg_ops.data.numpy_files import load_npy
 from embedseg_ops.predict.blocks.buffer import Buffer
 from embedseg_ops.predict.blocks.folder import sync
 from embedseg_ops.predict.blocks.grid import Box, extent, intersect, within
@@ -171,7 +172,7 @@ class TileMaps:
                     target += values * self._weights(places, box)
 
     def _read(self, number: int, box: Box, kind: int) -> np.ndarray:
-        stored: np.ndarray = np.load(self.file(number), mmap_mode="r")
+        stored = load_npy(self.file(number))
         kept = self.grid.kept(number)
         embedding, distance = np.split(stored, [self.dim * math.prod(extent(kept))])
         return (distance.view(np.float32) if kind else embedding).reshape(*extent(kept), -1)[within(box, kept)]

@@ -24,13 +24,18 @@ def data(tmp_path):
 
 
 def test_train_and_predict(data, tmp_path, capsys):
-    options = ["--steps", "2", "--batch", "1", "--crop", "32", "--filters", "2", "--hold-out", "2", "--foreground"]
+    options = ["--steps", "2", "--batch", "1", "--crop", "32", "--filters", "2", "--hold-out", "2", "--no-foreground"]
     assert main(["train", str(data), "--out", str(tmp_path / "run"), *options]) == 0
     assert "training on 1 images, validating on 2, on device cpu" in capsys.readouterr().err
     model = str(tmp_path / "run" / "best.safetensors")
     tuned = ["train", str(data), "--out", str(tmp_path / "tuned"), "--init", model, *options[:6]]
     assert main(tuned) == 0
-    assert load_model(tmp_path / "tuned" / "last.safetensors")[1].foreground
+    tuned_settings = load_model(tmp_path / "tuned" / "last.safetensors")[1]
+    assert (tuned_settings.foreground, tuned_settings.filters, tuned_settings.residual) == (False, 2, 0)
+    more = [*tuned[:3], str(tmp_path / "more"), *tuned[4:], "--foreground", "--residual", "1"]
+    assert main(more) == 0
+    grown = load_model(tmp_path / "more" / "last.safetensors")[1]
+    assert (grown.foreground, grown.filters, grown.residual) == (True, 2, 1)
     out = tmp_path / "labels"
     assert main(["predict", str(data / "train" / "images"), "--model", model, "--out", str(out)]) == 0
     assert sorted(path.name for path in out.iterdir()) == ["0.tif", "1.tif", "2.tif", "overlays", "records"]

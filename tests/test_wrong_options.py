@@ -97,6 +97,11 @@ train DATA --out OUT --device gpu | argument --device: expected cpu
 train DATA --out OUT --bf16 yes | unrecognized arguments: yes
 train DATA --out OUT --init NOTHING | nothing.tif does not exist
 train DATA --out OUT --init IMAGE | not a readable safetensors file
+train DATA --out OUT --init nuclei --filters 8 | --filters is 8, but
+train DATA --out OUT --init nuclei --filters 8 | nuclei.safetensors, to start from, has 16
+train DATA --out OUT --init nuclei --channels 3 | --channels is 3, but
+train DATA --out OUT --init nuclei-crowded --no-foreground | --foreground is no, but
+train DATA --out OUT --init nuclei-crowded --residual 0 | --residual is 0, but
 train DATA --out IMAGE | is a file, expected a folder
 train NOTHING --out OUT | nothing.tif: no such folder
 train EMPTY --out OUT | empty: expected images/ beside labels/

@@ -15,7 +15,10 @@ from embedseg_ops.ops.ranges import Range, field_type, may_be_none, range_of
 Made = TypeVar("Made")
 
 
-def add_options(parser: argparse._ActionsContainer, cls: type, skip: Collection[str] = (), prefix: str = "") -> None:
+def add_options(
+    parser: argparse._ActionsContainer, cls: type, skip: Collection[str] = (), prefix: str = "",
+    absent: Collection[str] = (),
+) -> None:  # fmt: skip
     """Give a parser one option for each field of a dataclass; the help is what its docstring says of the field.
 
     ``learning_rate`` becomes ``--learning-rate``. A truth value becomes ``--NAME`` and ``--no-NAME``; a field that may
@@ -27,6 +30,7 @@ def add_options(parser: argparse._ActionsContainer, cls: type, skip: Collection[
         cls: a dataclass whose fields have defaults and whose docstring has an ``Args:`` section.
         skip: fields without an option.
         prefix: before every name, as Python spells it.
+        absent: fields that are not in the namespace unless they are given.
     """
     help_of = argument_help(cls)
     for field in dataclasses.fields(cls):
@@ -46,7 +50,8 @@ def add_options(parser: argparse._ActionsContainer, cls: type, skip: Collection[
             text = f"{for_the_terminal(help_of[field.name])}{shown}".replace("%", "%%")
             found = range_of(cls, field)
             reading = how_to_read(reader_of(found) if found else wanted, may_be_none(cls, field.name))
-            parser.add_argument(spelled(name), default=default, help=text, **reading)
+            kept = argparse.SUPPRESS if field.name in absent else default
+            parser.add_argument(spelled(name), default=kept, help=text, **reading)
 
 
 def add_parameters(

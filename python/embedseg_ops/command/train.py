@@ -9,7 +9,7 @@ from typing import Any
 
 from embedseg_ops.command import values
 from embedseg_ops.command.config import configuration
-from embedseg_ops.command.options import add_options, make
+from embedseg_ops.command.options import add_options, in_words, make, spelled
 from embedseg_ops.command.outputs import check_outputs, is_ours
 from embedseg_ops.command.reading import add_choice, choice_of
 from embedseg_ops.data.known import Known
@@ -28,6 +28,7 @@ HELP = "train a model on images and label maps"
 EXAMPLE = "train DATA --out RUN"
 KNOWN = "samples.cache"
 FILES = ("run.toml", KNOWN, "checkpoint.pt", "losses.csv", "best.safetensors", "last.safetensors")
+CAN_GROW = ("foreground", "residual")  # of a model to start from
 FOUND_OUT = ("channels", "calibration", "training", "scores")  # settings that no option gives
 
 
@@ -60,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace files in OUT that something else wrote")
     add_choice(parser, one_by_one=False)
     add_options(parser.add_argument_group("training"), Options)
-    add_options(parser.add_argument_group("the model"), Settings, skip=FOUND_OUT)
+    add_options(parser.add_argument_group("the model"), Settings, skip=FOUND_OUT, absent=ARCHITECTURE)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -70,9 +71,7 @@ def run(options: argparse.Namespace) -> int:
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, one refuses
         check(options.out, init, options.overwrite)
     if init:
-        begun = dataclasses.asdict(load_model(init)[1])
-        begun["foreground"] |= options.foreground
-        given |= {field: begun[field] for field in ("channels", *ARCHITECTURE)}
+        given |= architecture(init, given)
     group = Group.join(choose_device(options.device))
     try:
         return run_in(group, options, given, init)
@@ -80,10 +79,25 @@ def run(options: argparse.Namespace) -> int:
         group.leave()
 
 
+def architecture(init: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the architecture of the model to start from, with what was `given` beyond it; refuse what is another."""
+    found = dataclasses.asdict(load_model(init)[1])
+    found = {name: found[name] for name in ("channels", *ARCHITECTURE)}
+    for name, own in found.items():
+        asked = given.get(name)
+        if asked is None or asked == own:
+            continue
+        if name not in CAN_GROW or asked < own:
+            raise ValueError(f"{spelled(name)} is {in_words(asked)}, but {init}, to start from, has {in_words(own)}")
+        found[name] = asked
+    return found
+
+
 def run_in(group: Group, options: argparse.Namespace, given: dict[str, Any], init: Path | None) -> int:
     """Run ``embedseg-ops train`` in one of the processes of a group, with the options that are `given`."""
     first = group.rank == 0  # of the processes, one speaks
-    choice = {**choice_of(options), "spatial_dims": given["spatial_dims"], "percentiles": given["percentiles"]}
+    choice = {**choice_of(options), "percentiles": given["percentiles"]}
+    choice["spatial_dims"] = given.get("spatial_dims", Settings.spatial_dims)
     with Known(options.out / KNOWN, group) as known:
         samples, validation = load_training_data(
             options.data, given["channels"], options.hold_out, progress=first, known=known, **choice

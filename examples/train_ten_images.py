@@ -32,9 +32,8 @@ for seed in range(10):
 
 # %%
 small = "--dim 8 --filters 8 --crop 96 --batch 4 --steps 100 --learning-rate 5e-3"
-better = "--batch-norm --foreground"
 arguments = ["train", str(folder / "data"), "--out", str(folder / "run")]
-main([*arguments, *small.split(), *better.split()])
+main([*arguments, *small.split()])
 sorted(path.name for path in (folder / "run").glob("*.safetensors"))
 
 # %% [markdown]

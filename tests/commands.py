@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from samples import cells
+from samples import UNTRAINED, cells
 
 from embedseg_ops.command.main import main
 from embedseg_ops.model.files import save_model
@@ -27,7 +27,7 @@ def run(*arguments, capsys):
 @pytest.fixture(scope="session")
 def model(tmp_path_factory):
     torch.manual_seed(0)
-    settings = Settings(dim=2, filters=2)
+    settings = Settings(dim=2, filters=2, **UNTRAINED)
     path = tmp_path_factory.mktemp("model") / "small.safetensors"
     save_model(path, settings.build(), settings)
     return path
@@ -36,7 +36,7 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="session")
 def volume_model(tmp_path_factory):
     torch.manual_seed(0)
-    settings = Settings(dim=2, filters=2, spatial_dims=3)
+    settings = Settings(dim=2, filters=2, **UNTRAINED, spatial_dims=3)
     path = tmp_path_factory.mktemp("model") / "volume.safetensors"
     save_model(path, settings.build(), settings)
     return path

@@ -7,6 +7,8 @@ from torch import Tensor
 
 INTEGER_DTYPES = [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16]
 FLOAT_DTYPES = [torch.float32, torch.float16, torch.bfloat16, torch.float64]
+#: of `Settings`: such a network finds objects with random weights
+UNTRAINED = {"batch_norm": False, "foreground": False}
 
 
 def cells(shape: tuple[int, ...], objects: int, seed: int = 0, gap: float = 0.0) -> Tensor:

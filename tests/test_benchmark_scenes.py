@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from samples import UNTRAINED
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmarks are not part of the package
 
@@ -33,7 +34,7 @@ def folder(tmp_path):
         tifffile.imwrite(tmp_path / "images" / f"{name}.tif", image.astype(np.uint16))
         tifffile.imwrite(tmp_path / "labels" / f"{name}.tif", labels)
     torch.manual_seed(0)
-    settings = Settings(dim=4, filters=4)
+    settings = Settings(dim=4, filters=4, **UNTRAINED)
     save_model(tmp_path / "model.safetensors", settings.build(), settings)
     return tmp_path
 

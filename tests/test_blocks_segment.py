@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import UNTRAINED
 
 from embedseg_ops import segment, segment_blocks
 from embedseg_ops.model.settings import Settings
@@ -23,7 +24,7 @@ from embedseg_ops.predict.zoom import Zoom
 def small_model(spatial_dims=2, channels=1):
     """A network that has learned nothing, with thresholds that split its outputs."""
     torch.manual_seed(3)
-    architecture = Settings(channels, dim=4, filters=4, spatial_dims=spatial_dims)
+    architecture = Settings(channels, dim=4, filters=4, spatial_dims=spatial_dims, **UNTRAINED)
     network = architecture.build().eval()
     with torch.inference_mode():
         network.head.distance.bias.fill_(50.0)

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from samples import cells, embedding_for
+from samples import UNTRAINED, cells, embedding_for
 
 import embedseg_ops
 from embedseg_ops.model.files import load_model, save_model
@@ -14,7 +14,7 @@ from embedseg_ops.model.networks import build_model
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.predict.segment import Segmenter
 
-SETTINGS = Settings(filters=2, dim=3, postprocess={"seed_threshold": 0.01, "min_object_size": 3})
+SETTINGS = Settings(filters=2, dim=3, **UNTRAINED, postprocess={"seed_threshold": 0.01, "min_object_size": 3})
 SIZES = [(2, 1, 24, 20), (2, 1, 33, 41), (1, 1, 17, 40), (3, 1, 16, 16)]
 
 

@@ -87,7 +87,7 @@ def test_training_replaces_nothing_that_is_not_its_own(tmp_path, capsys):
 def test_a_run_that_ended_before_its_first_checkpoint_begins_again(tmp_path, capsys):
     write_image(tmp_path / "images" / "a.tif")
     write_image(tmp_path / "labels" / "a.tif")  # without train/, the folder itself
-    command = ["train", tmp_path, "--out", tmp_path / "run", "--steps", "1", "--batch", "1", "--crop", "8",
+    command = ["train", tmp_path, "--out", tmp_path / "run", "--steps", "1", "--batch", "1", "--crop", "9",
                "--filters", "1"]  # fmt: skip
     for _ in range(2):
         assert run(*command, capsys=capsys)[0] == 0

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from samples import UNTRAINED
 
 import embedseg_ops
 from embedseg_ops.model.devices import choose_device
@@ -72,7 +73,7 @@ def test_a_missing_device_is_an_error():
 
 @pytest.mark.parametrize("make", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
 def test_segment_answers_in_kind(tmp_path, make):
-    settings = Settings(filters=2, dim=3, postprocess={"seed_threshold": 0.01})
+    settings = Settings(filters=2, dim=3, **UNTRAINED, postprocess={"seed_threshold": 0.01})
     path = tmp_path / "model.safetensors"
     save_model(path, network(), settings)
     labels = embedseg_ops.segment(make(np.random.default_rng(0).random((30, 43))), path)
@@ -116,7 +117,7 @@ def test_what_segment_does_not_take_is_said(image, options, error, said):
 
 
 SEGMENTER = Settings(
-    filters=2, dim=3, postprocess={"seed_threshold": 0.01, "seed_smoothing": 1.0, "min_object_size": 3}
+    filters=2, dim=3, **UNTRAINED, postprocess={"seed_threshold": 0.01, "seed_smoothing": 1.0, "min_object_size": 3}
 )
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from commands import model as small_model  # noqa: F401  # a fixture
 from commands import run
+from samples import UNTRAINED
 
 import embedseg_ops
 from embedseg_ops.data.drawn import cells
@@ -32,7 +33,7 @@ def shipped():
 
 def small(**options):
     torch.manual_seed(0)
-    settings = Settings(dim=3, filters=2, **options)
+    settings = Settings(dim=3, filters=2, **{**UNTRAINED, **options})
     return settings.build().eval(), settings
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from samples import UNTRAINED
 
 from embedseg_ops.command.sliders import sliders
 from embedseg_ops.data.drawn import cells
@@ -27,7 +28,9 @@ def model(tmp_path):
 
     def make(**settings):
         torch.manual_seed(0)
-        made = Settings(dim=4, filters=4, postprocess={"seed_threshold": 0.1, "max_cosine_distance": 1.0}, **settings)
+        made = Settings(
+            dim=4, filters=4, **UNTRAINED, postprocess={"seed_threshold": 0.1, "max_cosine_distance": 1.0}, **settings
+        )
         save_model(tmp_path / "model.safetensors", made.build(), made)
         return tmp_path / "model.safetensors"
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from samples import cells, embedding_for
+from samples import UNTRAINED, cells, embedding_for
 
 import embedseg_ops
 from embedseg_ops import embedding_loss, reference
@@ -111,7 +111,7 @@ def test_the_other_losses_are_nan_where_a_pixel_counts_and_not_where_it_does_not
 
 @pytest.fixture
 def model():
-    settings = Settings(filters=2, dim=3, postprocess={"seed_threshold": 0.01})
+    settings = Settings(filters=2, dim=3, **UNTRAINED, postprocess={"seed_threshold": 0.01})
     return settings.build().eval(), settings
 
 

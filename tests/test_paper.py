@@ -12,7 +12,7 @@ from benchmarks.harness import can_import
 from benchmarks.nuclei import Output
 from benchmarks.paper import competitors, fig1, fig4, outlook, table1, table2
 from PIL import Image
-from samples import cells
+from samples import UNTRAINED, cells
 
 from embedseg_ops import distance_map, neighbor_pairs
 from embedseg_ops.data.samples import Sample
@@ -38,7 +38,7 @@ def test_the_local_constraint_separates_where_the_global_one_cannot(tmp_path):
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    settings = Settings(filters=2, postprocess={"seed_threshold": 0.3})
+    settings = Settings(filters=2, **UNTRAINED, postprocess={"seed_threshold": 0.3})
     save_model(tmp_path / "model.safetensors", settings.build(), settings)
     monkeypatch.setattr(ablation, "DEFAULT", tmp_path / "model.safetensors")
     for part, count in (("train", 3), ("test", 2)):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from samples import UNTRAINED
 
 from embedseg_ops.data.drawn import cells
 from embedseg_ops.data.progress import listening, steps, tell
@@ -40,14 +41,14 @@ def test_a_listener_hears_its_own_work_alone(heard):
 
 
 def test_the_network_tells_its_tiles(heard):
-    network = Settings(dim=2, filters=2).build().eval()
+    network = Settings(dim=2, filters=2, **UNTRAINED).build().eval()
     predict_network(torch.zeros(1, 64, 40), network, tile=40, overlap=16)
     assert heard[0] == ("network", 0, 2)
     assert heard[-1] == ("network", 2, 2)
 
 
 def test_blocks_tell_every_pass(heard, tmp_path):
-    settings = Settings(dim=2, filters=2)
+    settings = Settings(dim=2, filters=2, **UNTRAINED)
     image, _ = cells(0, 48, 5)
     segment_blocks(
         image, tmp_path / "labels.npy", (settings.build().eval(), settings), block=32, halo=8, progress=False
@@ -59,7 +60,7 @@ def test_blocks_tell_every_pass(heard, tmp_path):
 def test_what_a_listener_raises_ends_a_training(tmp_path):
     image, labels = cells(0, 48, 5)
     sample = Sample("drawn", normalize(image[None]), torch.from_numpy(labels))
-    settings, heard = Settings(dim=2, filters=2), []
+    settings, heard = Settings(dim=2, filters=2, **UNTRAINED), []
 
     def stop(*news):
         heard.append(news)

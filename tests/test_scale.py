@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from samples import cells
+from samples import UNTRAINED, cells
 
 import embedseg_ops
 from embedseg_ops.data.augmentation import Random, random_crop
@@ -121,7 +121,7 @@ def test_a_given_diameter_saves_the_first_pass():
 
 def test_without_a_diameter_of_its_own_a_model_sees_the_image_as_it_is():
     image = torch.rand(1, 20, 24, generator=torch.Generator().manual_seed(0))
-    settings = Settings(filters=2, dim=3)
+    settings = Settings(filters=2, dim=3, **UNTRAINED)
     model = settings.build().eval()
     for one, other in zip(predict_scaled(image, model, settings), predict_network(image, model), strict=True):
         assert torch.equal(one, other)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from benchmarks.paper import trained
-from samples import cells
+from samples import UNTRAINED, cells
 
 from embedseg_ops.evaluate.metrics import average_precision
 from embedseg_ops.model.files import save_model
@@ -17,7 +17,7 @@ from embedseg_ops.model.settings import Settings
 @pytest.fixture
 def folder(tmp_path):
     """A model, and one image in colours with its labels."""
-    settings = Settings(filters=2, postprocess={"seed_threshold": 0.3})
+    settings = Settings(filters=2, **UNTRAINED, postprocess={"seed_threshold": 0.3})
     save_model(tmp_path / "model.safetensors", settings.build(), settings)
     labels = cells((48, 40), 3, gap=0.4).numpy().astype(np.uint16)
     for kind, pixels in (("images", np.stack([labels > 0] * 3, -1) * np.uint8(200)), ("labels", labels)):

@@ -115,6 +115,15 @@ def test_a_run_begun_when_there_was_one_optimiser_is_one_of_adamw(tmp_path):
     assert len(train(tmp_path, optimizer="adamw").splitlines()) == 1 + OPTIONS.steps
 
 
+def test_a_run_begun_before_there_was_a_foreground_has_none(tmp_path):
+    train(tmp_path, steps=2)
+    checkpoint = torch.load(tmp_path / "checkpoint.pt")
+    del checkpoint["identity"]["settings"]["foreground"]
+    torch.save(checkpoint, tmp_path / "checkpoint.pt")
+    with pytest.raises(ValueError, match=r"other options \(foreground\)"):
+        train(tmp_path)
+
+
 def test_a_run_begun_before_an_option_existed_goes_on_with_its_default(tmp_path):
     train(tmp_path, steps=2)
     checkpoint = torch.load(tmp_path / "checkpoint.pt")
@@ -124,6 +133,12 @@ def test_a_run_begun_before_an_option_existed_goes_on_with_its_default(tmp_path)
     with pytest.raises(ValueError, match=r"other options \(foreground_weight\)"):
         train(tmp_path, foreground_weight=2.0)
     assert len(train(tmp_path).splitlines()) == 1 + OPTIONS.steps
+
+
+def test_one_pixel_cannot_be_normalised(tmp_path):
+    with pytest.raises(ValueError, match="batch 1 and crop 8 leave one pixel at the network's lowest level"):
+        train(tmp_path, batch=1, crop=8)
+    assert train(tmp_path, steps=1, batch=1, crop=9)
 
 
 def test_the_loss_falls(tmp_path):

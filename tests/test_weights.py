@@ -1,5 +1,6 @@
 """Model files: what is saved is loaded, and what cannot be loaded says why."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from embedseg_ops.model.files import load_model, save_model, start_from
 from embedseg_ops.model.settings import Settings
 
 SETTINGS = Settings(
-    channels=2, dim=4, filters=4, batch_norm=True, postprocess={"seed_threshold": 0.5}, provenance="noise",
+    channels=2, dim=4, filters=4, foreground=False, postprocess={"seed_threshold": 0.5}, provenance="noise",
     scores={"AP50": 0.25},
 )  # fmt: skip
 
@@ -69,6 +70,14 @@ def test_a_broken_file_says_what_is_wrong(tmp_path):
 def test_settings_of_a_newer_version_are_named():
     with pytest.raises(ValueError, match="unknown settings colour"):
         Settings.from_json('{"colour": 1}')
+
+
+def test_a_file_from_before_a_setting_means_what_it_meant():
+    fields = json.loads(Settings().to_json())
+    assert fields.pop("batch_norm")
+    assert fields.pop("foreground")
+    before = Settings.from_json(json.dumps(fields))
+    assert (before.batch_norm, before.foreground) == (False, False)
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):

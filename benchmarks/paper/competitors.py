@@ -82,7 +82,7 @@ def embedding(foreground: bool) -> Run:
     """A run of ours."""
 
     def run(out: Path, data: Data, budget: Budget, seed: int) -> dict[str, object]:
-        settings = Settings(batch_norm=True, distance_features=True, foreground=foreground)
+        settings = Settings(distance_features=True, foreground=foreground)
         model = train_embedding(out, data, budget, settings, seed=seed)
         outputs = embedding_outputs(model, data.validation)
         best = best_of(score(outputs, {**TUNED, **chosen}) for chosen in combinations(CHOICES))

@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     data, budget = load_data(options.data), Budget(options.steps)
     scores = {}
     for (dim, distance), published in PUBLISHED.items():
-        settings = Settings(dim=dim, batch_norm=True)
+        settings = Settings(dim=dim, foreground=False)
         run = options.runs / f"D{dim}-d{distance}"
         outputs = embedding_outputs(train_embedding(run, data, budget, settings, distance=float(distance)), data.test)
         name = f"D {dim}, d {distance}"

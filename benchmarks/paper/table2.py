@@ -31,9 +31,9 @@ class Training(NamedTuple):
     rows: dict[str, dict[str, float]]
 
 
-FURTHER = {"distance_features": True, "foreground": True, "residual": 1}
+FURTHER = {"distance_features": True, "residual": 1}
 TRAININGS = {
-    "plain": Training({}, {}, {"the paper's": {}, "ours": TUNED}),
+    "plain": Training({"foreground": False}, {}, {"the paper's": {}, "ours": TUNED}),
     "further": Training(
         FURTHER, {"object_weights": True}, {"ours, with foreground, object weights and residual blocks": FOREGROUND}
     ),
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
         for kind in options.trainings:
             network, training, rows = TRAININGS[kind]
             out = options.runs / kind / f"fold{fold}"
-            settings = Settings(batch_norm=True, **network)
+            settings = Settings(**network)
             outputs = embedding_outputs(train_embedding(out, data, Budget(options.steps), settings, **training), test)
             for row, chosen in rows.items():
                 found[row] += [label(one, chosen) for one in outputs]

@@ -6,13 +6,13 @@ from benchmarks import checks, limits
 from benchmarks.goals import Share
 from benchmarks.harness import ONE_AND_ALL, Contender, Effort, Row
 from benchmarks.peers.definition import reference_operators
+from benchmarks.rows.network import SMALL
 from benchmarks.scene import Scene
 from embedseg_ops.model.networks import EmbeddingModel
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.predict.network import predict_network
 
 PART = "ours, postprocess"
-FILTERS = 16
 
 
 def rows(scene: Scene, effort: Effort) -> list[Row]:
@@ -59,6 +59,6 @@ class Answering(nn.Module):
 
 def drawn(scene: Scene, channels: int) -> tuple[nn.Module, Settings]:
     """For a scene that no network predicted."""
-    settings = Settings(channels, scene.embedding.shape[1], FILTERS, spatial_dims=scene.labels.ndim - 1)
+    settings = Settings(channels, scene.embedding.shape[1], spatial_dims=scene.labels.ndim - 1, **SMALL)
     torch.manual_seed(0)
     return Answering(settings.build().eval(), scene), settings

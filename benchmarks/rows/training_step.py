@@ -12,6 +12,7 @@ from benchmarks import checks, limits
 from benchmarks.goals import Share
 from benchmarks.harness import ONE_AND_ALL, Contender, Effort, Row
 from benchmarks.peers.definition import reference_operators
+from benchmarks.rows.network import SMALL
 from benchmarks.scene import Scene
 from embedseg_ops.data.samples import Sample, normalize
 from embedseg_ops.model.settings import Settings
@@ -20,7 +21,6 @@ from embedseg_ops.train.options import Options
 from embedseg_ops.train.trainer import Trainer
 
 PART = "ours, targets + loss"
-FILTERS = 16
 
 
 def rows(scene: Scene, effort: Effort) -> list[Row]:
@@ -35,7 +35,7 @@ def rows(scene: Scene, effort: Effort) -> list[Row]:
         Contender(PART, step.targets_and_loss, check=checks.close(part, 1e-4)),
         Contender("reference", step.with_reference, check=checks.close(whole, checks.ROUGHLY)),
     ]
-    name = f"training step, {batch} crops of {crop}², {FILTERS} filters"
+    name = f"training step, {batch} crops of {crop}², {SMALL['filters']} filters"
     return [Row(name, contenders, [Share(PART, 10)], amount=batch, unit="images")]
 
 
@@ -57,7 +57,7 @@ class Step:
 
     def __init__(self, scene: Scene, crop: int, batch: int) -> None:
         sample = Sample("scene", normalize(scene.picture.numpy()), scene.labels[0])
-        settings = Settings(len(sample.image), filters=FILTERS, spatial_dims=sample.labels.ndim)
+        settings = Settings(len(sample.image), spatial_dims=sample.labels.ndim, **SMALL)
         options = Options(batch=batch, crop=crop, bf16=False, augmentation=None)
         with TemporaryDirectory() as folder:  # the step writes nothing there
             self.trainer = Trainer(folder, settings, [sample], [], options, device="cpu")

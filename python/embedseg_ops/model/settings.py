@@ -14,6 +14,7 @@ from embedseg_ops.ops.ranges import ABOVE_0, check_fields, one_of
 ARCHITECTURE = ("dim", "filters", "head_filters", "spatial_dims", "distance_features", "batch_norm", "foreground",
                 "residual")  # fmt: skip
 CARD = ("calibration", "about", "provenance", "licence", "training", "scores")  # what says, and changes nothing
+OLD_SETTINGS = {"batch_norm": False, "foreground": False}  # what files and runs mean that are older than these settings
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Settings:
         head_filters: filters of the branches; None: `filters`.
         spatial_dims: 2 or 3.
         distance_features: whether the embedding branch sees the distance branch's features.
-        batch_norm: whether the convolutions are normalised.
-        foreground: whether the distance map is 0 where a classification says background.
+        batch_norm: whether the convolutions are normalised (not in the paper).
+        foreground: whether the distance map is 0 where a classification says background (not in the paper).
         residual: number of residual blocks at each level of the U-Net below full resolution.
         diameter: median diameter of the objects, in pixels, that the network expects: images with smaller ones are
             enlarged, up to 2.5 times, in training and in prediction; None: every image stays as it is.
@@ -53,8 +54,8 @@ class Settings:
     head_filters: int | None = None
     spatial_dims: int = field(default=2, metadata=one_of(2, 3))
     distance_features: bool = False
-    batch_norm: bool = False
-    foreground: bool = False
+    batch_norm: bool = True
+    foreground: bool = True
     residual: int = 0
     diameter: float | None = field(default=None, metadata=ABOVE_0)
     spacing: tuple[float, ...] | None = None
@@ -88,7 +89,7 @@ class Settings:
     @classmethod
     def from_json(cls, text: str) -> "Settings":
         """Return the settings that `to_json` wrote; raise a ValueError naming fields unknown to this version."""
-        fields = json.loads(text)
+        fields = {**OLD_SETTINGS, **json.loads(text)}
         unknown = sorted(set(fields) - {known.name for known in dataclasses.fields(cls)})
         if unknown:
             raise ValueError(f"unknown settings {', '.join(unknown)}: written by a newer embedseg-ops?")

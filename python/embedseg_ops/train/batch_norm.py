@@ -1,11 +1,25 @@
 """Batch normalisation over the batch of all processes, so that two train as one does."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 
+from embedseg_ops.model.networks import EmbeddingModel
+
 KINDS = (nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def check_batch_norm(model: EmbeddingModel, batch: int, crop: Sequence[int]) -> None:
+    """Raise a ValueError where the network's lowest level is one pixel in all, which cannot be normalised."""
+    lowest = batch * math.prod(math.ceil(size / model.divisor) for size in crop)
+    if lowest == 1 and any(isinstance(module, KINDS) for module in model.modules()):
+        raise ValueError(
+            f"batch {batch} and crop {max(crop)} leave one pixel at the network's lowest level, too few for batch "
+            f"normalisation: take a batch of 2, a crop above {model.divisor}, or no batch normalisation"
+        )
 
 
 class SumOfAll(torch.autograd.Function):

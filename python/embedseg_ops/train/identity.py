@@ -9,7 +9,7 @@ from typing import Any
 from embedseg_ops.data.sample_files import AnySample
 from embedseg_ops.data.samples import feed
 from embedseg_ops.model.files import load_model
-from embedseg_ops.model.settings import CARD, Settings
+from embedseg_ops.model.settings import CARD, OLD_SETTINGS, Settings
 from embedseg_ops.train.options import Options
 
 EACH = "each "  # begins a digest of digests
@@ -18,7 +18,7 @@ NUCLEI = WEIGHTS + "848857aa0b62e421d731f93510582979"
 FORMER = dict.fromkeys(
     ("4617c5e83919ccb606ca92ae517aa49d", "541a7a025630e84a61444b22f3ec44e0", "47e545450433306593ed93763c0a39c3"), NUCLEI
 )  # files of the shipped model nuclei, by what older checkpoints hold of them: the same weights with other words
-OLD = {"optimizer": "adamw"}  # what runs were made with before there was a choice, where the default is another now
+OLD = {"optimizer": "adamw", **OLD_SETTINGS}  # what runs had before there was a choice, where the default is another
 
 
 def identity(

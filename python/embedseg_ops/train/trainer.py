@@ -23,7 +23,7 @@ from embedseg_ops.model.registry import ModelName, find_model
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.scale import predict_scaled
-from embedseg_ops.train.batch_norm import share_batch_norm
+from embedseg_ops.train.batch_norm import check_batch_norm, share_batch_norm
 from embedseg_ops.train.checkpoints import read_checkpoint, restore, save_checkpoint
 from embedseg_ops.train.identity import differences, identity
 from embedseg_ops.train.interruption import Interruption
@@ -84,6 +84,7 @@ class Trainer:
         torch.manual_seed(options.seed)
         self.model = (model or settings.build()).to(self.device)
         self.model.to(memory_format=LAYOUTS[settings.spatial_dims])  # type: ignore[call-overload]
+        check_batch_norm(self.model, options.batch, crop)
         if init is not None:
             start_from(self.model, init)
         if self.group.size > 1:

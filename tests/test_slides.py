@@ -128,9 +128,3 @@ def test_lengths():
     for wrong in ("-1", "0um", "8 bananas", "um"):
         with pytest.raises((argparse.ArgumentTypeError, ValueError)):
             values.length(wrong)
-
-
-def test_bad_memory(predict, tmp_path):
-    status, said = predict(write_image(tmp_path / "a.tif"), "--memory", "much", "--out", tmp_path / "a.npy")
-    assert status == 2
-    assert "memory must be bytes" in said[-1]

@@ -25,6 +25,14 @@ predict IMAGE --out OUT --diameter 0 | argument --diameter: expected a finite nu
 predict IMAGE --out OUT --diameter -3 | argument --diameter: expected a finite number above 0
 predict IMAGE --out OUT --diameter nan | argument --diameter: expected a finite number
 predict IMAGE --out OUT --diameter 9 | this model has none of its own
+predict IMAGE --out OUT --diameter 8px | expected a number of pixels, or a length such as 8um, got '8px'
+predict IMAGE --out OUT --diameter 8e | argument --diameter: expected a number of pixels
+predict IMAGE --out OUT --diameter big | argument --diameter: expected a number of pixels
+predict IMAGE --out OUT --memory 3 | memory must be at least 0.5 GiB for blocks of 512 pixels, got 3, which is 3 bytes
+predict IMAGE --out OUT --memory 0 | which is 0 bytes
+predict IMAGE --out OUT --memory 3MB | got 3MB, which is 3000000 bytes
+predict IMAGE --out OUT --memory 1..5 | argument --memory: expected bytes, such as 4GiB, got '1..5'
+predict IMAGE --out OUT --memory much | argument --memory: expected bytes
 predict IMAGE --out OUT --device tpu | argument --device: expected cpu, cuda, cuda:N or mps, got 'tpu'
 predict IMAGE --out OUT --device cuda:99 | finds no device cuda:99
 predict IMAGE --out OUT --device cpu:1 | finds no device cpu:1

@@ -27,7 +27,7 @@ from embedseg_ops.predict.blocks.maps import ScratchType
 from embedseg_ops.predict.blocks.network import Opened, Planes, image_file
 from embedseg_ops.predict.blocks.scores import SCORES
 from embedseg_ops.predict.blocks.segment_blocks import open_pixels, segment_blocks
-from embedseg_ops.predict.blocks.sizes import read_bytes
+from embedseg_ops.predict.blocks.sizes import HALOS, choose_core, read_bytes
 from embedseg_ops.predict.blocks.stores import SUFFIXES
 from embedseg_ops.predict.memory import memory_free, memory_needed
 
@@ -60,11 +60,15 @@ def add_arguments(group: Any) -> None:
 
 
 def memory(text: str) -> str:
-    """Read an amount of memory."""
+    """Read an amount of memory in which the smallest blocks have room."""
     try:
-        read_bytes(text)
+        size = read_bytes(text)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"expected bytes, such as 4GiB, got {text!r}") from None
+    try:
+        choose_core((1, 1), dim=1, halo=HALOS[2], memory=text, itemsize=2)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+        raise argparse.ArgumentTypeError(f"{error}, which is {size} bytes") from None
     return text
 
 

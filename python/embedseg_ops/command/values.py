@@ -117,9 +117,13 @@ class Length(NamedTuple):
 def length(text: str) -> Length:
     """Read a length above 0, in pixels or with a unit."""
     match = re.fullmatch(r"([-+.\deE]+)\s*(\D*)", text)
-    if match is None or not match[2]:
-        return Length(number(above=True)(text))
-    value = micrometres(number(above=True)(match[1]), match[2])
+    digits, unit = match.groups() if match else (text, "")
+    try:
+        value: float | None = number(above=True)(digits)
+    except ValueError:
+        value = None
+    if value is not None and unit:
+        value = micrometres(value, unit)
     if value is None:
-        raise argparse.ArgumentTypeError(f"expected pixels, or a length such as 8um, got {text!r}")
-    return Length(value, "µm")
+        raise argparse.ArgumentTypeError(f"expected a number of pixels, or a length such as 8um, got {text!r}")
+    return Length(value, "µm" if unit else "")

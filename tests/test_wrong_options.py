@@ -3,7 +3,7 @@
 import importlib.util
 
 import pytest
-from commands import model, places, run  # noqa: F401  # fixtures
+from commands import model, places, run, volume_model  # noqa: F401  # fixtures
 
 OPTIONS = """
 | required: COMMAND
@@ -40,6 +40,15 @@ predict IMAGE --out OUT --device mps:7 | finds no device mps:7
 predict IMAGE --out OUT --device CUDA | argument --device: expected
 predict IMAGE --out OUT --write picture | argument --write: unknown 'picture'; expected labels
 predict IMAGE --out OUT --write labels,,table | argument --write: unknown ''
+predict IMAGE --out OUT --tile 100 | tile must be 152 or more, for tiles that overlap by 144 pixels, got 100
+predict IMAGE --out OUT --tile 200 --overlap 300 | tile must be 308 or more
+predict IMAGE --out OUT --axes QYX | argument --axes: expected letters of TZCYXS, each once, with Y and X, got 'QYX'
+predict IMAGE --out OUT --axes YXYX | argument --axes: expected letters of TZCYXS, each once
+predict IMAGE --out OUT --axes CZ | argument --axes: expected letters of TZCYXS, each once, with Y and X
+predict IMAGE --out OUT --axes CYX --time 2 | --time 2 needs an axis T, which --axes CYX lacks
+predict IMAGE --out OUT --axes cyx --z 2 | --z 2 needs an axis Z, which --axes cyx lacks
+predict IMAGE --out OUT --model VOLUMES --z 0 | --z 0 is for models of planes; this one takes volumes
+predict IMAGE --out OUT --model VOLUMES --axes CYX | --axes CYX: this model takes volumes, whose axes are Z, Y and X
 predict IMAGE --out OUT --z -1 | argument --z: expected 0 or more
 predict IMAGE --out OUT --z some | argument --z: invalid plane value
 predict IMAGE --out OUT --time -1 | argument --time: expected 0 or more
@@ -96,6 +105,9 @@ train DATA --out OUT --filters 0 | argument --filters: expected 1 or more
 train DATA --out OUT --head-filters 0 | argument --head-filters: expected 1 or more
 train DATA --out OUT --spatial-dims 4 | argument --spatial-dims: expected 2 or 3, got 4
 train DATA --out OUT --diameter 0 | argument --diameter: expected a finite number above 0
+train DATA --out OUT --axes QYX | argument --axes: expected letters of TZCYXS, each once, with Y and X, got 'QYX'
+train DATA --out OUT --percentiles [99,1] | percentiles must be from 0 to 100, the lower one first, got (99, 1)
+train DATA --out OUT --percentiles [1] | percentiles must be two numbers, in percent, got (1,)
 train DATA --out OUT --percentiles 1,99 | argument --percentiles: invalid JSON list
 train DATA --out OUT --postprocess seed | argument --postprocess: invalid JSON object
 train DATA --out OUT --postprocess [1] | argument --postprocess: invalid JSON object
@@ -141,8 +153,9 @@ demo --model NOTHING --out OUT | nothing.tif does not exist
 
 
 @pytest.mark.parametrize("line", OPTIONS)
-def test_wrong_options(line, places, capsys, tmp_path, model):  # noqa: F811
+def test_wrong_options(line, places, capsys, tmp_path, model, volume_model):  # noqa: F811
     command, _, said = line.partition("|")
+    places["VOLUMES"] = volume_model
     words = [places.get(word, word) for word in command.split()]
     if words[:1] == ["predict"] and "--model" not in words:
         words += ["--model", model]

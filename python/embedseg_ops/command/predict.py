@@ -15,7 +15,7 @@ from embedseg_ops.command import slides, values
 from embedseg_ops.command.batch import Batch
 from embedseg_ops.command.jobs import Job, plan
 from embedseg_ops.command.options import add_parameters, argument_help, given_parameters
-from embedseg_ops.command.reading import add_choice, choice_of
+from embedseg_ops.command.reading import add_choice, check_choice, choice_of
 from embedseg_ops.command.speech import one_line, say
 from embedseg_ops.command.writers import WRITERS, Result
 from embedseg_ops.data.images import read
@@ -30,7 +30,7 @@ from embedseg_ops.ops.options import PostprocessOptions
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.blocks.stores import SUFFIXES as STORES
 from embedseg_ops.predict.memory import memory_free, memory_needed
-from embedseg_ops.predict.network import OVERLAPS, TILES
+from embedseg_ops.predict.network import OVERLAPS, TILES, tile_sizes
 from embedseg_ops.predict.prediction import NotFinite
 from embedseg_ops.predict.prepare import Precision
 from embedseg_ops.predict.segment import segment, segment_with_scores
@@ -124,7 +124,7 @@ def open_model(options: argparse.Namespace) -> Model:
         raise ValueError("--diameter is given, but this model has none of its own: it sees every image as it is")
     chosen: Any = {**settings.postprocess, **given_parameters(options, PostprocessOptions)}
     model = network, dataclasses.replace(settings, postprocess=chosen)
-    check_postprocess(model[1])
+    check_options(model, options)
     return model
 
 
@@ -143,8 +143,11 @@ def segment_all(
             done.append((objects, next(iter(job.outputs.values()), job.image.path)))
 
 
-def check_postprocess(settings: Settings) -> None:
-    """Refuse options of the postprocessing that are out of range, before any image is read."""
+def check_options(model: Model, options: argparse.Namespace) -> None:
+    """Refuse options that no image can meet, before any is read."""
+    network, settings = model
+    check_choice(options, settings.spatial_dims)
+    tile_sizes(settings.spatial_dims, network.divisor, options.tile, options.overlap)
     nothing = torch.zeros(1, settings.dim, *[1] * settings.spatial_dims)
     postprocess(nothing, nothing[:, 0], **settings.postprocess)
 

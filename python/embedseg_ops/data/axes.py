@@ -44,10 +44,15 @@ def overruled(stored: Stored, names: str, axes: str) -> str:
         single = [length == 1 for length in stored.pixels.shape]
         if len(axes) == single.count(False):
             axes = "".join(DROPPED if one else next(letters) for one in single)
-    given = axes.replace(DROPPED, "")
-    if len(axes) != len(names) or len(set(given)) != len(given) or not set("YX") <= set(given) <= set(NAMES):
+    if len(axes) != len(names) or not are_possible(axes):
         raise DataError(f"{described(stored)}; axes={axes!r} does not fit: expected one of {NAMES} for each")
     return axes
+
+
+def are_possible(axes: str) -> bool:
+    """Return whether any image could have axes of these names."""
+    given = axes.replace(DROPPED, "")
+    return len(set(given)) == len(given) and set("YX") <= set(given) <= set(NAMES)
 
 
 def guess(stored: Stored, letters: list[str], channels: int | None) -> Stored:

@@ -19,6 +19,7 @@ from embedseg_ops.data.labels import read_source_labels
 from embedseg_ops.data.progress import steps
 from embedseg_ops.data.scale import median_diameter
 from embedseg_ops.data.windows import Sliced, bands
+from embedseg_ops.ops.numbers import check_percentiles
 
 Percentiles = tuple[float, float]
 
@@ -108,8 +109,8 @@ def normalize(image: np.ndarray, percentiles: Percentiles = (1.0, 99.8)) -> Tens
 
 
 def ends(image: np.ndarray, percentiles: Percentiles) -> tuple[np.ndarray, np.ndarray]:
-    """Return what `normalize` makes 0 and 1 in each channel, ``[C, 1, …]``."""
-    low, high = np.percentile(image, percentiles, axis=tuple(range(1, image.ndim)), keepdims=True)
+    """Return what `normalize` makes 0 and 1 in each channel, ``[C, 1, …]``; errors name `percentiles`."""
+    low, high = np.percentile(image, check_percentiles(percentiles), axis=tuple(range(1, image.ndim)), keepdims=True)
     return low, high
 
 

@@ -62,6 +62,16 @@ def check_spatial_dims(spatial_dims: int | None) -> None:
         raise ValueError(f"spatial_dims must be 2 (images), 3 (volumes) or None, got {spatial_dims}")
 
 
+def check_percentiles(percentiles: Sequence[float]) -> tuple[float, float]:
+    """Return `percentiles` as two numbers, in percent: from 0 to 100, the lower one first."""
+    if not hasattr(percentiles, "__len__") or len(percentiles) != 2:
+        raise ValueError(f"percentiles must be two numbers, in percent, got {percentiles!r}")
+    low, high = (check_finite(one, "percentiles") for one in percentiles)
+    if not 0 <= low < high <= 100:
+        raise ValueError(f"percentiles must be from 0 to 100, the lower one first, got {percentiles!r}")
+    return low, high
+
+
 def check_spacing(spacing: Sequence[float] | None, spatial_dims: int) -> list[float]:
     """Return `spacing` as one positive length per spatial axis; None is 1 everywhere."""
     if spacing is None:

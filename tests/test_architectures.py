@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from devices import PATH
+from machines import POSIX
 
 from embedseg_ops.ops import arguments
 
@@ -26,6 +27,7 @@ def choose(tmp_path, capabilities, wish=""):
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stderr.strip()
 
 
+@POSIX
 @pytest.mark.skipif(shutil.which("cmake", path=PATH) is None, reason="cmake is needed")
 def test_the_least_compute_capability_is_found_out_at_build(tmp_path):
     assert choose(tmp_path, None) == "architectures: 80, too old:"

@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
+from machines import POSIX
 from test_blocks_segment import image_of, small_model
 
 from embedseg_ops import postprocess_blocks, segment, segment_blocks, segment_with_scores
@@ -40,6 +41,7 @@ def kill_after(process, folder):
     os.kill(process, signal.SIGKILL)
 
 
+@POSIX
 def test_workers_give_the_labels_of_one_process_and_a_dead_one_changes_nothing(client, tmp_path):
     np.save(tmp_path / "image.npy", image_of((90, 80)))
     model = small_model()

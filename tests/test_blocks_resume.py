@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from machines import LINUX, POSIX
 from test_blocks_segment import image_of, small_model
 
 from embedseg_ops import segment, segment_blocks
@@ -15,6 +16,7 @@ from embedseg_ops.predict.blocks import folder, maps
 from embedseg_ops.predict.blocks.maps import TileMaps
 
 
+@LINUX
 def test_nothing_is_said_to_be_done_before_it_is_on_the_disk(tmp_path, monkeypatch):
     pytest.importorskip("zarr", minversion="3.1")
     events = []
@@ -95,6 +97,7 @@ segment_blocks(image_of((60, 50)), sys.argv[2], small_model(), block=30, progres
 """
 
 
+@POSIX
 def test_sigkill_and_the_same_bits(tmp_path):
     for what, code in (("writing", -signal.SIGKILL), ("computing", -signal.SIGKILL), ("alive", 0)):
         arguments = [CHILD, str(Path(__file__).parent), str(tmp_path / "labels.npy"), what]

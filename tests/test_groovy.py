@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from machines import POSIX
 from roifile import roiread
 
 import embedseg_ops
@@ -65,6 +66,9 @@ class QP {
     static fireHierarchyUpdate() { added.each { println "at ${it.x} ${it.y}" } }
 }
 """
+
+
+pytestmark = POSIX  # the command is a script there
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ LAYERS = [
     "napari",
 ]  # from the bottom up
 FILES = sorted(PACKAGE.rglob("*.py"))
+POSIX_ONLY = r"\b(mkfifo|symlink_to|os\.link|os\.kill|readlink|SIGKILL|SIGTERM|chmod|getuid|import resource)\b|/proc/"
 
 
 def imports(path: Path) -> list[str]:
@@ -78,6 +79,20 @@ def test_importing_the_package_loads_the_operators_and_little_else():
 def test_the_compiled_library_knows_no_python():
     content = library_path().read_bytes()
     assert not any(name in content for name in (b"PyInit", b"PyObject", b"pybind11"))
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("test_*.py")), ids=lambda path: path.stem)
+def test_tests_that_need_posix_say_so(path):
+    if path == Path(__file__):
+        return
+    needy, written = [POSIX_ONLY], ast.parse(path.read_text(encoding="utf-8")).body
+    marked = any(re.match("pytestmark = .*POSIX", ast.unparse(one)) for one in written)
+    for one in written:
+        text = ast.unparse(one)
+        if isinstance(one, ast.FunctionDef | ast.Assign) and re.search("|".join(needy), text):
+            name = one.name if isinstance(one, ast.FunctionDef) else ast.unparse(one.targets[0])
+            needy.append(rf"\b{name}\b")
+            assert marked or not name.startswith("test_") or re.match("@(POSIX|LINUX)", text), f"{name} needs a mark"
 
 
 def test_the_recipe_for_conda_asks_for_what_the_package_needs():

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 from commands import contents, model, predict, run, scans, volume_model, write_image  # noqa: F401  # fixtures
+from machines import POSIX
 from PIL import Image
 
 from embedseg_ops import segment
@@ -61,6 +62,7 @@ def refused(predict, *arguments):
     return said[0]
 
 
+@POSIX
 def test_no_input_is_ever_replaced(predict, scans, tmp_path, model):
     before = contents(tmp_path)
     assert "holds the images" in refused(predict, scans, "--out", scans)
@@ -95,6 +97,7 @@ def test_files_of_others_are_replaced_only_on_demand(predict, scans, tmp_path):
     assert (out / "a.tif").read_bytes() == corrected
 
 
+@POSIX
 def test_one_bad_file_ends_nothing(predict, scans, tmp_path):
     (scans / "plate[1]" / "bad.tif").write_bytes(b"II*\0nothing")
     (scans / "gone.tif").symlink_to("nowhere")
@@ -141,6 +144,7 @@ def test_debug_shows_where(scans, tmp_path, monkeypatch, capsys, model):
     assert "Traceback" in capsys.readouterr().err
 
 
+@POSIX
 def test_a_request_to_end_is_an_interrupt(predict, scans, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "segment", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     before = signal.getsignal(signal.SIGTERM)
@@ -149,6 +153,7 @@ def test_a_request_to_end_is_an_interrupt(predict, scans, tmp_path, monkeypatch)
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+@POSIX
 def test_what_a_killed_process_left_is_removed(predict, scans, tmp_path):
     out = tmp_path / "out"
     out.mkdir()

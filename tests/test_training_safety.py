@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from machines import POSIX
 from test_training import OPTIONS, SETTINGS, samples, stop_after
 
 import embedseg_ops
@@ -182,6 +183,7 @@ def test_a_finished_run_may_be_given_more_steps(tmp_path):
     assert load_model(tmp_path / "last.safetensors")[1].training["step"] == 8
 
 
+@POSIX
 def test_one_folder_holds_one_run_at_a_time(tmp_path):
     trainer = trainer_in(tmp_path)
     with locked(tmp_path), pytest.raises(ValueError, match=rf"is in use by another run, process {os.getpid()}"):
@@ -191,6 +193,7 @@ def test_one_folder_holds_one_run_at_a_time(tmp_path):
         pass
 
 
+@POSIX
 def test_a_run_removes_what_killed_runs_left_half_written(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
@@ -220,6 +223,7 @@ sys.exit(command.main(["train", "data", "--out", sys.argv[1]]))
 """
 
 
+@POSIX
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_writes_a_checkpoint_and_exits_with_130(tmp_path, number):
     paths = os.pathsep.join([str(Path(embedseg_ops.__file__).parents[1]), str(Path(__file__).parent)])

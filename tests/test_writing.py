@@ -6,15 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from machines import POSIX
 
 from embedseg_ops import export
+from embedseg_ops.data import writing
 from embedseg_ops.data.writing import write_atomically
 
 
 @contextmanager
 def small_files():
     """No file may be larger than 1000 bytes, as on a disk that is full: not even pytest's own output."""
-    resource = pytest.importorskip("resource")  # Windows has none
+    import resource  # which Windows has not
+
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
@@ -26,6 +29,7 @@ def small_files():
 NOISE = np.random.default_rng(0).integers(0, 1 << 30, (64, 64), np.int32)
 
 
+@POSIX
 @pytest.mark.parametrize(
     "write",
     [lambda path: write_atomically(path, bytes(5000)), lambda path: export.write_labels(path, NOISE),
@@ -49,3 +53,9 @@ def test_a_missing_folder_is_named(tmp_path, monkeypatch, write):
     with pytest.raises(FileNotFoundError) as caught:
         write(Path("nothing/file.tif"), NOISE if write is export.write_labels else b"")
     assert caught.value.filename == str(Path("nothing/file.tif"))
+
+
+def test_windows_is_not_asked_about_a_process_for_it_would_hear_ctrl_c(monkeypatch):
+    monkeypatch.setattr(writing.sys, "platform", "win32")
+    monkeypatch.setattr(writing.os, "kill", None)
+    assert writing.is_running(1)

@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +71,8 @@ def remove_leftovers(folder: Path) -> None:
 
 def is_running(process: int) -> bool:
     """Return whether there is a process of this number."""
+    if sys.platform == "win32":  # where signal 0 is Ctrl-C, and does not ask: it may be running
+        return True
     try:
         os.kill(process, 0)  # signal 0 only asks
     except ProcessLookupError:

@@ -11,6 +11,7 @@ from embedseg_ops.command import values
 from embedseg_ops.command.main import COMMANDS, make_parser
 from embedseg_ops.command.options import add_options, argument_help, make
 from embedseg_ops.model.settings import Settings
+from embedseg_ops.ops.ranges import check_fields, check_word
 from embedseg_ops.train.options import Options
 
 
@@ -86,6 +87,16 @@ def test_a_wrong_value_is_said_in_one_line(words, message, capsys):
     with pytest.raises(SystemExit):
         parse(Outer, *words.split())
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", ["equal", "None", 1, ["balanced"]])
+def test_a_dataclass_knows_its_words(wrong):
+    for word in ("balanced", None):
+        check_fields(Outer(weights=word))
+    with pytest.raises(ValueError, match=r'^weights must be "balanced" or None, got '):
+        check_fields(Outer(weights=wrong))
+    with pytest.raises(ValueError, match=r'^size must be "small", "large" or "huge", got '):
+        check_word(wrong, "size", Literal["small", "large", "huge"])
 
 
 def test_the_help_is_the_docstrings():

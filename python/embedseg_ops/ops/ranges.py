@@ -1,4 +1,4 @@
-"""Which numbers the fields of a dataclass of options take: one rule, for Python and for the command line."""
+"""Which numbers and words the fields of a dataclass of options take: one rule, for Python and for the command line."""
 
 import dataclasses
 import types
@@ -46,11 +46,23 @@ class Range:
 
 
 def check_fields(options: Any) -> None:
-    """Raise a TypeError or ValueError that names the field of a dataclass whose number it does not take."""
+    """Raise a TypeError or ValueError that names the field of a dataclass whose number or word it does not take."""
     for field in dataclasses.fields(options):
-        value, found = getattr(options, field.name), range_of(type(options), field)
-        if found and not (value is None and may_be_none(type(options), field.name)):
+        cls, value = type(options), getattr(options, field.name)
+        kind, found, optional = field_type(cls, field.name), range_of(cls, field), may_be_none(cls, field.name)
+        if typing.get_origin(kind) is typing.Literal:
+            check_word(value, field.name, kind, optional)
+        elif found and not (value is None and optional):
             found.check(value, field.name)
+
+
+def check_word(value: Any, name: str, kind: Any, optional: bool = False) -> None:
+    """Raise a ValueError that names the argument, for a word that is not of `kind`, a Literal, nor None if optional."""
+    words = typing.get_args(kind)
+    if not (value in words if isinstance(value, str) else value is None and optional):
+        *others, last = [*(f'"{word}"' for word in words), *(["None"] if optional else [])]
+        known = f"{', '.join(others)} or {last}" if others else last
+        raise ValueError(f"{name} must be {known}, got {value!r}")
 
 
 def range_of(cls: type, field: "dataclasses.Field[Any]") -> Range | None:

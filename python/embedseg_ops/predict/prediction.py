@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from embedseg_ops.data.samples import normalize
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.ops.ranges import check_word
 from embedseg_ops.predict.prepare import Network, Precision, prepare
 from embedseg_ops.predict.scale import predict_scaled
 from embedseg_ops.predict.scores import calibrated, calibration_of, object_features
@@ -77,8 +78,7 @@ def predict_image(
 
 def check_nan(nan: NotFinite) -> None:
     """Raise a ValueError for another word."""
-    if nan not in get_args(NotFinite):
-        raise ValueError(f'nan must be "error" or "zero", got {nan!r}')
+    check_word(nan, "nan", NotFinite)
 
 
 def without_nan(planes: np.ndarray, nan: NotFinite) -> np.ndarray:

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from embedseg_ops.model.devices import has_bf16
 from embedseg_ops.model.networks import CONVOLUTIONS, LAYOUTS, NORMS, EmbeddingHead, EmbeddingModel, UNet
+from embedseg_ops.ops.ranges import check_word
 
 Precision = Literal["float32", "bfloat16", "auto"]
 
@@ -69,8 +70,7 @@ def choose_precision(precision: Precision, device: torch.device) -> Precision:
     Raises:
         ValueError: there is no such precision.
     """
-    if precision not in get_args(Precision):
-        raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
+    check_word(precision, "precision", Precision)
     if precision != "auto":
         return precision
     return "bfloat16" if has_bf16(device) else "float32"

@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 
@@ -74,10 +74,6 @@ class Options:
     def __post_init__(self) -> None:
         """Raise a TypeError or ValueError that names the option which is not what it may be."""
         check_fields(self)
-        if self.optimizer not in get_args(Name):
-            raise ValueError(f"optimizer must be one of {', '.join(get_args(Name))}, got {self.optimizer!r}")
-        if self.weights not in ("balanced", None):
-            raise ValueError(f'weights must be "balanced" or None, got {self.weights!r}')
 
     def for_start(self, init: object) -> "Options":
         """Return the options with the learning rate for new weights, or for those of a model file `init`."""

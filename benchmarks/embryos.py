@@ -19,6 +19,7 @@ from tifffile import imread
 from tqdm import tqdm
 
 import embedseg_ops
+from benchmarks.resampling import interval, times_drawn
 from benchmarks.volumes import Volume, segment_by_watershed, table, tune_watershed, write
 from embedseg_ops.evaluate.metrics import AveragePrecision, average_precision
 from embedseg_ops.model.files import load_model
@@ -80,7 +81,7 @@ def compare(folder: Path, model: str) -> dict[str, Any]:
             labels[method].append(segment(volume))
     precisions = {method: average_precision(truth, arrays) for method, arrays in labels.items()}
     counts = {method: counted(one) for method, one in precisions.items()}
-    ours, drawn = counts.pop("ours"), draws([name.split("_")[0] for name in tested])
+    ours, drawn = counts.pop("ours"), times_drawn([name.split("_")[0] for name in tested], RESAMPLES, within=True)
     return {
         "volumes": len(tested),
         "nuclei": sum(map(objects, truth)),
@@ -99,23 +100,12 @@ def rounded(values: Iterable[float]) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 
-def draws(groups: list[str]) -> np.ndarray:
-    """How often each image is drawn ``[RESAMPLES, images]``: as many groups as there are, then images in each."""
-    random = np.random.default_rng(0)
-    members = [np.flatnonzero(np.array(groups) == group) for group in sorted(set(groups))]
-    found = np.zeros((RESAMPLES, len(groups)), int)
-    for row in found:
-        for chosen in random.integers(len(members), size=len(members)):
-            np.add.at(row, random.choice(members[chosen], len(members[chosen])), 1)
-    return found
-
-
 def ahead(ours: np.ndarray, theirs: np.ndarray, drawn: np.ndarray) -> dict[str, list[float]]:
     """By how much the precision is ahead, and the 2.5 and 97.5 percentiles of it if other images were drawn."""
     difference = summed(ours, np.ones_like(drawn[:1])) - summed(theirs, np.ones_like(drawn[:1]))
     resampled = summed(ours, drawn) - summed(theirs, drawn)
     return {
-        name: rounded([of(difference)[0], *np.percentile(of(resampled), (2.5, 97.5))])
+        name: rounded([of(difference)[0], *interval(of(resampled))])
         for name, of in (("AP50", lambda levels: levels[:, 0]), ("mean AP", lambda levels: levels.mean(1)))
     }
 

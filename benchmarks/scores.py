@@ -18,6 +18,7 @@ import torch
 from scipy.stats import rankdata
 
 from benchmarks.nuclei import Output, load_samples, predict_each
+from benchmarks.resampling import draws, interval
 from embedseg_ops.data.writing import write_atomically
 from embedseg_ops.evaluate.charts import Axis, Chart
 from embedseg_ops.evaluate.overlaps import overlaps
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     rows = reliability(scores, right)
     print(f"{len(right)} objects, {np.count_nonzero(~right)} of them wrong")
     for name, measure in MEASURES.items():
-        low, high = interval(measure, scores, right, groups)
+        low, high = varies(measure, scores, right, groups)
         print(f"{name} {measure(scores, right):.3f} ({low:.3f} to {high:.3f})")
     print(f"calibration error of a true score {expected_error(scores):.3f}")
     for name, values in features.items():
@@ -147,14 +148,9 @@ def expected_error(scores: np.ndarray) -> float:
     return float(np.mean([error(reliability(scores, random.random(len(scores)) < scores)) for _ in range(RESAMPLES)]))
 
 
-def interval(measure: Measure, scores: np.ndarray, right: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+def varies(measure: Measure, scores: np.ndarray, right: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """The 2.5 and 97.5 percentiles of a measure if other groups were drawn."""
-    random = np.random.default_rng(0)
-    members = [np.flatnonzero(groups == number) for number in np.unique(groups)]
-    drawn = (np.concatenate([members[one] for one in random.integers(len(members), size=len(members))])
-             for _ in range(RESAMPLES))  # fmt: skip
-    low, high = np.percentile([measure(scores[chosen], right[chosen]) for chosen in drawn], (2.5, 97.5))
-    return float(low), float(high)
+    return interval([measure(scores[drawn], right[drawn]) for drawn in draws(groups, RESAMPLES)])
 
 
 MEASURES: dict[str, Measure] = {

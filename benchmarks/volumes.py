@@ -20,6 +20,7 @@ from skimage.segmentation import watershed
 from tqdm import tqdm
 
 import embedseg_ops
+from benchmarks.resampling import draws, interval
 from embedseg_ops.data.scale import relative
 from embedseg_ops.evaluate.metrics import average_precision
 from embedseg_ops.export.tiff import write_labels
@@ -125,10 +126,8 @@ def compare(volumes: dict[str, Volume], model: str) -> dict[str, Any]:
 def ahead(truth: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
     """The difference in AP50, and its 2.5 and 97.5 percentiles if other blocks of the volume were drawn."""
     first, second = (counts(truth, labels) for labels in (ours, theirs))
-    random = np.random.default_rng(0)
-    drawn = random.integers(0, len(first), (RESAMPLES, len(first)))
-    differences = precision(first[drawn].sum(1)) - precision(second[drawn].sum(1))
-    low, high = np.percentile(differences, (2.5, 97.5))
+    drawn = np.stack([*draws(range(len(first)), RESAMPLES)])
+    low, high = interval(precision(first[drawn].sum(1)) - precision(second[drawn].sum(1)))
     mean = precision(first.sum(0)) - precision(second.sum(0))
     return {"mean": round(float(mean), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
 

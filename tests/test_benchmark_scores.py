@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from benchmarks import embryos, scores
+from benchmarks.resampling import draws, interval, times_drawn
 from test_blocks_segment import small_model
 from test_volumes import write_volume
 
@@ -27,7 +28,7 @@ def test_intervals_and_the_error_of_true_scores():
     right = random.random(4000) < found
     groups = np.arange(4000) // 40
     measure = scores.MEASURES["calibration error"]
-    low, high = scores.interval(measure, found, right, groups)
+    low, high = scores.varies(measure, found, right, groups)
     assert low < measure(found, right) < high < 0.05
     assert scores.expected_error(found) == pytest.approx(measure(found, right), abs=0.01)
     assert scores.expected_error(found[:40]) > 2 * scores.expected_error(found)
@@ -56,10 +57,20 @@ def test_volumes_are_judged_with_their_spacing(tmp_path, capsys):
 
 
 def test_embryos_are_drawn_with_their_images():
-    drawn = embryos.draws(["a", "a", "b", "b", "b"])
-    assert drawn.shape == (embryos.RESAMPLES, 5)
+    drawn = times_drawn(["a", "a", "b", "b", "b"], 500, within=True)
+    assert drawn.shape == (500, 5)
     assert set(drawn[:, :2].sum(1)) == {0, 2, 4}
     assert (drawn[:, :2].sum(1) // 2 + drawn[:, 2:].sum(1) // 3 == 2).all()
+    assert (drawn[:, 0] != drawn[:, 1]).any()
+    whole = times_drawn(["b", "a", "b"], 500)
+    assert (whole[:, 0] == whole[:, 2]).all()
+    assert set(whole[:, 0]) == {0, 1, 2}
+
+
+def test_the_draws_of_published_intervals_stay_what_they_are():
+    drawn = np.random.default_rng(0).integers(0, 30, (50, 30))
+    assert np.array_equal([*draws(range(30), 50)], drawn)
+    assert np.array_equal(interval(drawn), np.percentile(drawn, (2.5, 97.5), axis=0))
 
 
 def test_the_difference_is_that_of_the_pooled_precision():
@@ -68,7 +79,7 @@ def test_the_difference_is_that_of_the_pooled_precision():
     changed = [np.where(random.random((30, 30)) < 0.2, 0, one) for one in truth]
     worse = [np.where(random.random((30, 30)) < 0.5, 0, one) for one in truth]
     first, second = (average_precision(truth, one) for one in (changed, worse))
-    found = embryos.ahead(embryos.counted(first), embryos.counted(second), embryos.draws(list("aabb")))
+    found = embryos.ahead(embryos.counted(first), embryos.counted(second), times_drawn("aabb", 500, within=True))
     expected = first.pooled - second.pooled
     assert found["AP50"][0] == pytest.approx(expected[0], abs=1e-4)
     assert found["mean AP"][0] == pytest.approx(expected.mean(), abs=1e-4)

@@ -35,6 +35,7 @@ from tqdm import tqdm
 from benchmarks.harness import can_import
 from benchmarks.paper.methods import Padded, StarDist
 from benchmarks.paper.runs import write_json
+from benchmarks.resampling import interval, times_drawn
 from benchmarks.volumes import Volume, segment_by_watershed
 from embedseg_ops.data.samples import Sample, load_folder
 from embedseg_ops.evaluate.metrics import AveragePrecision, average_precision
@@ -180,19 +181,16 @@ def with_mean(values: np.ndarray) -> list[float]:
 
 def paired_bootstrap(differences: np.ndarray) -> dict[str, list[float]]:
     """The mean over the images ``[images, T]``, and the 2.5 and 97.5 percentiles of it if other images were drawn."""
-    random = np.random.default_rng(0)
-    drawn = random.integers(0, len(differences), (RESAMPLES, len(differences)))
-    counts = np.stack([np.bincount(row, minlength=len(differences)) for row in drawn])
-    means = counts @ differences / len(differences)
-    low, high = np.percentile(np.column_stack([means, means.mean(1)]), (2.5, 97.5), axis=0).round(4)
+    means = times_drawn(range(len(differences)), RESAMPLES) @ differences / len(differences)
+    low, high = interval(np.column_stack([means, means.mean(1)])).round(4)
     return {"mean": with_mean(differences.mean(0)), "low": low.tolist(), "high": high.tolist()}
 
 
 def table(scores: dict) -> str:
     columns = [*(f"{level:g}" for level in scores["thresholds"]), "mean"]
     rows = {**scores["AP"]}
-    for name, interval in scores.get("ahead of StarDist by", {}).items():
-        rows |= {f"{name} ahead, {key}": values for key, values in interval.items()}
+    for name, ends in scores.get("ahead of StarDist by", {}).items():
+        rows |= {f"{name} ahead, {key}": values for key, values in ends.items()}
     lines = [f"| method | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns)]
     return "\n".join(
         lines + [f"| {name} | {' | '.join(f'{value:.3f}' for value in row)} |" for name, row in rows.items()]

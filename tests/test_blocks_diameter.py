@@ -33,8 +33,8 @@ def windows(monkeypatch):
         monkeypatch.setattr(diameter, name, {2: values, 3: values})
 
 
-def look_at(folder, labels):
-    image, network = labels.clamp(max=1).float()[None], Bright()
+def look_at(folder, labels, network=None):
+    image, network = labels.clamp(max=1).float()[None], network or Bright()
     source = SimpleNamespace(read=lambda box: image[(slice(None), *box)], network=lambda: network)
     return Look(Folder(folder), source, SETTINGS, *cut(tuple(labels.shape)), (1.0, 1.0), 1024, 144)
 

@@ -67,9 +67,10 @@ def test_equals_segment_in_bfloat16(shape, tile, overlap):
 
 
 @pytest.mark.parametrize(
-    ("shape", "diameter"), [((61, 90), 13), ((2, 40, 33), 17.3), ((14, 18, 20), 20), ((30, 20), 25), ((30, 20), 99)]
+    ("shape", "diameter"),
+    [((61, 90), 13), ((2, 40, 33), 17.3), ((14, 18, 20), 20), ((30, 20), 25), ((30, 20), 60), ((61, 90), 99)],
 )
-def test_equals_segment_of_an_enlarged_image(shape, diameter):
+def test_equals_segment_of_a_resampled_image(shape, diameter):
     network, settings = small_model(3 if shape[0] == 14 else 2, 2 if shape[0] == 2 else 1)
     model = network, dataclasses.replace(settings, diameter=26)
     how = {"diameter": diameter, "tile": 40 if len(shape) == 2 else 32, "overlap": 16}

@@ -1,4 +1,4 @@
-"""The size of objects and of pixels, and how far an image is enlarged so that objects come to a wanted size."""
+"""The size of objects and of pixels, and how far an image is resampled so that objects come to a wanted size."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,6 +9,8 @@ from torch import Tensor
 
 #: No image is enlarged more than this: beyond it, there is little to see, and the cost grows with its square.
 LARGEST = 2.5
+#: Objects of up to this many times the wanted diameter are seen as well as those of it; only larger ones are shrunk.
+FAR = 2.5
 EQUAL = 1.02  # pixels whose lengths differ less are equally long
 
 
@@ -42,6 +44,17 @@ def enlargement(found: float | None, wanted: float | None) -> float:
         wanted: diameter that a model expects; None: any, which is 1.
     """
     return 1.0 if found is None or wanted is None else min(max(wanted / found, 1.0), LARGEST)
+
+
+def rescaling(found: float | None, wanted: float | None) -> float:
+    """Return the factor by which prediction resamples an image: `enlargement`, or what shrinks far too large objects.
+
+    Args:
+        found: see `enlargement`; above `FAR` times the wanted diameter, the factor is below 1.
+        wanted: see `enlargement`.
+    """
+    far = found is not None and wanted is not None and found > FAR * wanted
+    return wanted / found if far else enlargement(found, wanted)  # type: ignore[operator]
 
 
 def relative(lengths: Sequence[float]) -> tuple[float, ...]:

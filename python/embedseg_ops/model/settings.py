@@ -32,7 +32,8 @@ class Settings:
         foreground: whether the distance map is 0 where a classification says background (not in the paper).
         residual: number of residual blocks at each level of the U-Net below full resolution.
         diameter: median diameter of the objects, in pixels, that the network expects: images with smaller ones are
-            enlarged, up to 2.5 times, in training and in prediction; None: every image stays as it is.
+            enlarged, up to 2.5 times, in training and in prediction; those with objects more than 2.5 times as large
+            are shrunk to it, in prediction alone; None: every image stays as it is.
         spacing: length of a pixel along each axis, in any unit, kept as multiples of the shortest: training measures
             distances, crops and augments so that an object looks alike from every side, and turns only between axes
             of equal pixels; None: 1 everywhere. Lengths in pixels mean those of the finest axis then.

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from embedseg_ops.data.scale import enlargement
+from embedseg_ops.data.scale import rescaling
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.predict.network import TILES
 
@@ -24,13 +24,13 @@ def memory_needed(
         diameter: of the objects; None: for a model that has one, the image may be enlarged as far as that goes.
     """
     channels, *spatial = shape
-    zoom = enlargement(diameter or 1e-9, settings.diameter)
+    zoom = rescaling(diameter or 1e-9, settings.diameter)
     side = tile or TILES[len(spatial)]
     in_tile = math.prod(min(length * zoom, side) for length in spatial)
     outputs = 4 * (settings.dim + 1)  # embedding and distance map, float32
     normalised = 16 * channels  # percentiles in float64, then float32
-    enlarged = (outputs + 4 * channels) * zoom ** len(spatial) if zoom > 1 else 0
-    a_pixel = outputs + normalised + WORK + enlarged
+    zoomed = (outputs + 4 * channels) * zoom ** len(spatial) if zoom != 1 else 0
+    a_pixel = outputs + normalised + WORK + zoomed
     return round(math.prod(spatial) * a_pixel + in_tile * 4 * (MAPS * settings.filters + settings.dim))
 
 

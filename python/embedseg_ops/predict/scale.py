@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from torch import Tensor
 
-from embedseg_ops.data.scale import diameter_of, enlargement, object_sizes
+from embedseg_ops.data.scale import FAR, diameter_of, enlargement, object_sizes, rescaling
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.numbers import check_positive, check_spacing
 from embedseg_ops.ops.postprocess import postprocess
@@ -15,6 +15,7 @@ from embedseg_ops.predict.prepare import Network
 from embedseg_ops.predict.zoom import Zoom
 
 SAME = 1.1  # a further enlargement below this is not worth another pass
+COARSE = 0.25  # objects too large for the network are looked for in an image that is shrunk so far
 PASSES = 3  # at most: where the first one merges tiny objects, they look larger than they are
 
 
@@ -23,7 +24,7 @@ def predict_scaled(
     tile: int | None = None, overlap: int | None = None, progress: bool = False,
     spacing: Sequence[float] | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Run the network over an image, enlarged if its objects are smaller than `settings.diameter`.
+    """Run the network over an image, resampled if its objects are smaller or far larger than `settings.diameter`.
 
     Where its planes are closer or further apart than the model's, it is resampled along the other axes but the last.
     The outputs are brought back to the image's pixels, so that the options of the postprocessing mean those. A model
@@ -33,8 +34,7 @@ def predict_scaled(
         image: float32 ``[C, *spatial]``, normalised.
         model: the network.
         settings: its settings.
-        diameter: median diameter of the image's objects, in pixels; None: estimated from the objects
-            found in the image as it is, and again in the enlarged one, until they are as large as wanted.
+        diameter: median diameter of the image's objects, in pixels; None: estimated, see `find_rescaling`.
         tile: see `predict_network`, as the following.
         overlap: of neighbouring tiles.
         progress: show a progress bar.
@@ -56,7 +56,7 @@ def predict_scaled(
     def sizes(factor: float) -> Tensor:
         return object_sizes(postprocess(*outputs(factor), spatial_dims=image.ndim - 1, **settings.postprocess)[0])
 
-    return outputs(find_enlargement(diameter, settings, sizes))
+    return outputs(find_rescaling(diameter, settings, sizes))
 
 
 def predict_zoomed(
@@ -69,23 +69,52 @@ def predict_zoomed(
     return zoom.back()(embedding[0])[None], zoom.back()(distance)
 
 
-def find_enlargement(diameter: float | None, settings: Settings, sizes: Callable[[float], Tensor]) -> float:
-    """Return how far an image is enlarged, 1 for not at all.
+def find_rescaling(diameter: float | None, settings: Settings, sizes: Callable[[float], Tensor]) -> float:
+    """Return the factor by which an image is resampled, 1 for not at all.
 
     Args:
-        diameter: of the image's objects, in pixels; None: that of the objects which are found in the image as it is,
-            and again in the enlarged one, until they are as large as wanted.
+        diameter: of the image's objects, in pixels; None: that of the objects which are found in the shrunken image if
+            they are far too large, else in the image as it is, and again in the enlarged one, until they are as large
+            as wanted.
         settings: of the model.
-        sizes: returns the sizes of the objects, in pixels, that are found in the image enlarged by a factor.
+        sizes: returns the sizes of the objects, in pixels, that are found in the image resampled by a factor.
     """
     if diameter is not None or settings.diameter is None:
-        return enlargement(diameter, settings.diameter)
+        return rescaling(diameter, settings.diameter)
+    wanted = settings.diameter
+
+    def found(factor: float) -> float | None:
+        return diameter_of(sizes(factor), settings.spatial_dims)
+
+    return find_shrinking(found, wanted) or find_enlargement(found, wanted)
+
+
+def find_shrinking(found: Callable[[float], float | None], wanted: float) -> float | None:
+    """Return how far an image is shrunk; None where its objects are not far too large.
+
+    In the image as it is, the network sees such objects in pieces, as large as those that it knows. So they are looked
+    for in a coarse image. A crowd of small ones may look like one large object there, but not in a finer image: in one
+    of twice the size, true ones are not too small.
+
+    Args:
+        found: returns the diameter of the objects, in pixels, that are found in the image resampled by a factor.
+        wanted: diameter that the model expects.
+    """
+    diameter = found(COARSE)
+    if diameter is None or diameter <= FAR * wanted:
+        return None
+    check = found(2 * COARSE)
+    return None if check is None or 2 * COARSE * check * SAME < wanted else rescaling(diameter, wanted)
+
+
+def find_enlargement(found: Callable[[float], float | None], wanted: float) -> float:
+    """Return how far an image is enlarged, 1 for not at all; see `find_shrinking`."""
     factor = 1.0
     for _ in range(PASSES - 1):
-        wanted = enlargement(diameter_of(sizes(factor), settings.spatial_dims), settings.diameter)
-        if wanted < SAME * factor:
+        further = enlargement(found(factor), wanted)
+        if further < SAME * factor:
             break
-        factor = wanted
+        factor = further
     return factor
 
 

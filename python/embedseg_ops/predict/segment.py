@@ -41,7 +41,8 @@ def segment(
             device is then the one used; None: the model that comes with the package, for fluorescent nuclei in 2D.
         device: where a file's network runs; None: CUDA where there is one, else the CPU.
         diameter: median diameter of the image's objects, in pixels, for a model whose settings have one: if it is
-            smaller, the image is enlarged; None: estimated from a first pass of the network.
+            smaller, the image is enlarged; if it is more than 2.5 times as large, shrunk; None: estimated from first
+            passes of the network.
         nan: what to do with values that are not finite: refuse them, or take them as 0.
         tile: see `predict_network`.
         overlap: see `predict_network`.

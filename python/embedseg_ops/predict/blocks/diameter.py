@@ -1,5 +1,6 @@
-"""How far an image of any size is enlarged: `segment` asks the objects of the whole image, here those of windows do."""
+"""How far an image of any size is resampled: `segment` looks at the whole image for it, and this at windows."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.blocks.folder import Folder
 from embedseg_ops.predict.blocks.grid import Grid, extent, within
 from embedseg_ops.predict.blocks.network import Source
-from embedseg_ops.predict.scale import find_enlargement, predict_zoomed, zoom_by
+from embedseg_ops.predict.scale import COARSE, find_rescaling, predict_zoomed, zoom_by
 
 WHOLE = {2: 1 << 20, 3: 1 << 18}  # an image of so many pixels is one window
 CORES = {2: 384, 3: 48}  # sides of windows, in pixels, and what is seen around them:
@@ -32,7 +33,7 @@ class Look:
         source: the image and the network.
         settings: of the model.
         grid: the windows.
-        margin: of pixels that are seen around a window.
+        margin: of pixels that are seen around a window; around one that is shrunk, as many after that.
         stretches: by which the image is resampled along each axis; 1: as it is.
         tile: see `embedseg_ops.predict.network.predict_network`, as the following.
         overlap: of neighbouring tiles.
@@ -48,9 +49,10 @@ class Look:
     overlap: int
 
     def __call__(self, argument: tuple[int, float]) -> None:
-        """Write the sizes of the objects, in pixels, whose first pixel lies in a window of the enlarged image."""
+        """Write the sizes of the objects, in pixels, whose first pixel lies in a window of the resampled image."""
         window, factor = argument
-        core, box = self.grid.box(window), self.grid.box(window, self.margin)
+        margin = math.ceil(self.margin / min(factor, 1.0))
+        core, box = self.grid.box(window), self.grid.box(window, margin)
         zoom = zoom_by(factor, self.stretches, extent(box))
         outputs = predict_zoomed(self.source.read(box), self.source.network(), zoom, self.tile, self.overlap)
         labels = postprocess(*outputs, spatial_dims=len(box), **self.settings.postprocess)[0].numpy()
@@ -66,7 +68,7 @@ class Look:
         return "objects", factor, f"{window}.npy"
 
     def sizes(self, windows: Sequence[int], factor: float, run: Callable[..., None]) -> np.ndarray:
-        """Return the sizes of the objects in some windows of the enlarged image."""
+        """Return the sizes of the objects in some windows of the resampled image."""
         missing = [(window, factor) for window in windows if not self.folder.has(*self.name(window, factor))]
         run(self, missing, "diameter")
         found = [self.folder.load(*self.name(window, factor)) for window in windows]
@@ -82,19 +84,20 @@ def cut(shape: tuple[int, ...]) -> tuple[Grid, int]:
 
 
 def estimate(look: Look, run: Callable[..., None]) -> dict[str, Any]:
-    """Look for objects in some windows, drawn by a seed, until they are as large as the model wants them.
+    """Look for objects in some windows, drawn by a seed, as `embedseg_ops.segment` does in the whole image.
 
     Args:
         look: what the tasks share.
         run: takes a task, its arguments and a name.
 
     Returns:
-        ``factor``, by which the image is enlarged; ``diameter``, the median of the objects in the image as it is, in
-        pixels, None without any; ``objects``, their number; ``windows``, in which they are.
+        ``factor``, by which the image is resampled; ``diameter``, the median of the objects in the image as it is
+        (as it is looked at first, if it is shrunk), in pixels, None without any; ``objects``, their number;
+        ``windows``, in which they are.
     """
     windows = look_around(look, run)
-    sizes = look.sizes(windows, 1.0, run)
-    factor = find_enlargement(None, look.settings, lambda factor: torch.from_numpy(look.sizes(windows, factor, run)))
+    factor = find_rescaling(None, look.settings, lambda factor: torch.from_numpy(look.sizes(windows, factor, run)))
+    sizes = look.sizes(windows, COARSE if factor < 1 else 1.0, run)
     diameter = diameter_of(torch.from_numpy(sizes), len(look.grid.shape))
     return {"factor": factor, "diameter": diameter, "objects": len(sizes), "windows": windows}
 

@@ -188,10 +188,10 @@ class TileMaps:
 
 @dataclass(frozen=True)
 class ZoomedMaps:
-    """Maps in the image's pixels, of a network that saw it enlarged.
+    """Maps in the image's pixels, of a network that saw it resampled.
 
     Args:
-        maps: of the enlarged image.
+        maps: of the resampled image.
         zoom: back to the image's pixels.
     """
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from embedseg_ops.data.scale import enlargement
+from embedseg_ops.data.scale import rescaling
 from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model, save_model
 from embedseg_ops.model.networks import EmbeddingModel
@@ -184,7 +184,7 @@ def choose_zoom(
 ) -> Zoom | None:  # fmt: skip
     """Return the size in which the network sees an image; None: as it is. What is estimated is noted, once in a run."""
     if diameter is not None or settings.diameter is None:
-        return zoom_by(enlargement(diameter, settings.diameter), stretches, shape)
+        return zoom_by(rescaling(diameter, settings.diameter), stretches, shape)
     if "estimate" not in place.run():
         grid, margin = cut(shape)
         look = Look(place, source(), settings, grid, margin, stretches, *tiles)

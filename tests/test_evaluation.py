@@ -39,7 +39,9 @@ def test_the_command_writes_a_table_and_json(tmp_path, capsys):
     write(tmp_path / "prediction", "a.tif", labels)
     report = tmp_path / "report.json"
     assert main(["evaluate", str(tmp_path / "truth"), str(tmp_path / "prediction"), "--json", str(report)]) == 0
-    assert " mean  1.0000  1.0000" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert " mean  1.0000  1.0000" in said
+    assert said.endswith(f"\nwritten: {report}\n")
     assert json.loads(report.read_text())["SBD"] == 1
 
 

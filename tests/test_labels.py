@@ -100,7 +100,7 @@ def test_label_maps_raise_no_suspicion(tmp_path, array):
         ("colour.png", np.zeros((4, 5, 3), np.uint8), "colour.png: has axes Y 4, X 5, S 3; expected a label map"),
         ("negative.tif", np.full((4, 5), -7, np.int16), "negative.tif: labels from -7 to -7, expected -1, 0 or more"),
         ("lossy.jpg", np.zeros((4, 5), np.uint8), "lossy.jpg: a JPEG, which changes the ids"),
-        ("stack.tif", np.zeros((7, 8, 9), np.uint8), "stack.tif: has axes . 7, Y 8, X 9"),
+        ("stack.tif", np.zeros((7, 8, 9), np.uint8), r"axes . 7, Y 8, X 9; expected a label map with 2 axes; for vol"),
     ],
 )
 def test_wrong_labels_are_named(tmp_path, name, array, message):

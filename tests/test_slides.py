@@ -116,7 +116,7 @@ def test_a_diameter_in_micrometres(model, tmp_path, capsys):  # noqa: F811
         np.testing.assert_array_equal(tifffile.imread(tmp_path / found), expected)
     status, said = run("predict", write_image(tmp_path / "b.tif"), *asked[:-1], tmp_path / "b.npy", capsys=capsys)
     assert status == 2
-    assert "a length of 6 µm needs the size of a pixel, which the file does not tell" in said[-1]
+    assert "a length of 6 µm needs the size of a pixel, which the file does not tell: give pixels" in said[-1]
 
 
 def test_lengths():

@@ -88,7 +88,9 @@ def test_a_run_leaves_models_that_load(tmp_path):
         _, settings = load_model(tmp_path / f"{name}.safetensors")
         assert settings.postprocess == SETTINGS.postprocess
         assert settings.training["crop"] == OPTIONS.crop
-    assert 0 <= load_model(tmp_path / "best.safetensors")[1].scores["validation mean AP"] <= 1
+    scores = load_model(tmp_path / "best.safetensors")[1].scores
+    assert 0 <= scores["validation mean AP"] <= 1
+    assert scores == {name: round(value, 4) for name, value in scores.items()}
 
 
 def test_another_runs_folder_is_refused(tmp_path):

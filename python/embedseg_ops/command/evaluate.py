@@ -57,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
         if options.report:
             page = html_report(summary, truth, prediction, images if options.images else None)
             write_atomically(options.report, page.encode("utf-8"))
+        for path in filter(None, (options.json, options.report)):
+            print(f"written: {one_line(path)}")
     if options.explain:
         print(*("", *explained()), sep="\n")
     return batch.finish(len(pairs))

@@ -110,7 +110,9 @@ class Length(NamedTuple):
         if not self.unit:
             return self.value
         if sizes is None:
-            raise ValueError(f"a length of {self.value:g} µm needs the size of a pixel, which the file does not tell")
+            raise ValueError(
+                f"a length of {self.value:g} µm needs the size of a pixel, which the file does not tell: give pixels"
+            )
         return self.value / math.prod(sizes) ** (1 / len(sizes))
 
 

@@ -95,5 +95,6 @@ def described(stored: Stored) -> str:
 
 def way_out(stored: Stored) -> str:
     """Return how to name the axes."""
-    example = ("TZC" + "YX")[-len([length for length in stored.pixels.shape if length > 1]) :]
+    lengths = [length for length in stored.pixels.shape if length > 1]
+    example = "ZYX" if len(lengths) == 3 and lengths[0] > FEW else ("TZC" + "YX")[-len(lengths) :]
     return f"name them with axes (--axes), such as {example}"

@@ -30,7 +30,8 @@ def arrange(
     """
     spatial = "ZYX"[-spatial_dims:]
     if not set(spatial) <= set(stored.axes):
-        raise DataError(f"{described(stored)}; expected a volume with axes Z, Y and X; name them with axes (--axes)")
+        hint = "; name them with axes (--axes)" if len(stored.pixels.shape) >= spatial_dims else ""
+        raise DataError(f"{described(stored)}; expected a volume with axes Z, Y and X{hint}")
     leading, chosen = which_planes(stored, spatial, planes)
     axis, of_channels, colours = which_channels(stored, channels, channel)
     chosen |= of_channels | {DROPPED: 0}

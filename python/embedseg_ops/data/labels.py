@@ -115,6 +115,9 @@ def open_labels(path: Path, spatial_dims: int, windows: bool = False) -> Pixels:
     stored = without_channels(open_stored(path, as_stored=True, windows=windows), spatial_dims)
     if stored.length("S") > 1 or stored.length("C") > 1:
         raise DataError(f"{described(stored)}; expected a label map, with one number, not a colour, a pixel")
+    if sum(length > 1 for length in stored.pixels.shape) > spatial_dims:
+        hint = "; for volumes, give spatial_dims=3 (--spatial-dims 3)" if spatial_dims == 2 else ""
+        raise DataError(f"{described(stored)}; expected a label map with {spatial_dims} axes{hint}")
     stored = name_axes(stored, "Z" if spatial_dims == 3 else "")
     return arrange(stored, spatial_dims, 1, None, {"T": None, "Z": None})[0]
 

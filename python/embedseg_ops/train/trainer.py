@@ -252,6 +252,6 @@ class Trainer:
     def save(self, name: str, scores: dict[str, float]) -> None:
         """Write the network as a model file."""
         training = {**self.identity["options"], "step": self.step}
-        scores = {f"validation {measure}": value for measure, value in scores.items()}
+        scores = {f"validation {measure}": round(value, 4) for measure, value in scores.items()}
         settings = dataclasses.replace(self.settings, training=training, scores={**self.settings.scores, **scores})
         save_model(self.out / f"{name}.safetensors", self.model, settings)

@@ -139,6 +139,17 @@ def test_table_and_labels_follow_each_other(panel):
     assert (np.diff(areas) <= 0).all()
 
 
+def test_the_table_stays_while_another_model_has_seen_no_image(panel):
+    press(panel, panel.run)
+    before = panel.table.widget.rows
+    panel.model.value = "nuclei-crowded"
+    finish(panel.work)
+    panel.viewer.add_image(np.stack([IMAGE] * 3), name="stack")
+    panel.viewer.dims.set_current_step(0, 2)
+    finish(panel.work, panel.table.work)
+    assert panel.table.widget.rows is before
+
+
 def test_a_stack_is_segmented_where_it_is_shown(panel):
     stack = drawn_stack()[0][0][:, :96, :96]
     panel.viewer.add_image(stack, name="stack")

@@ -44,8 +44,10 @@ class LinkedTable:
             self.docked = True
 
     def turn(self) -> None:
-        """Measure another plane, where the viewer shows another one."""
-        if self.layer is not None and self.layer in self.viewer.layers and self.shown() != self.place:
+        """Measure another plane, where the viewer shows another one; a model that has seen no image has no objects."""
+        if self.session.view is None or self.layer is None or self.layer not in self.viewer.layers:
+            return
+        if self.shown() != self.place:
             self.measure()
 
     def shown(self) -> tuple[int, ...]:

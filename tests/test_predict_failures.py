@@ -3,6 +3,7 @@
 # ruff: noqa: F811  # a fixture is named where it is imported, and where it is an argument
 import dataclasses
 import errno
+import importlib.util
 import os
 import shutil
 import signal
@@ -136,6 +137,15 @@ def test_what_goes_wrong_on_the_way_is_said_in_one_line(predict, scans, tmp_path
     assert status == 1
     assert f"{done} of 3 images done" in lines[0]
     assert said in lines[-1]
+
+
+@pytest.mark.parametrize("option", [("--workers", "2"), ("--scheduler", "tcp://127.0.0.1:1")])
+def test_a_cluster_without_dask_is_refused_at_once(predict, scans, tmp_path, monkeypatch, option):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: find(name, *more) if name != "distributed" else None
+    )
+    assert "need dask: pip install" in refused(predict, scans, "--out", tmp_path / "out", *option)
 
 
 def test_debug_shows_where(scans, tmp_path, monkeypatch, capsys, model):

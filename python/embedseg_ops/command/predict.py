@@ -147,6 +147,7 @@ def check_options(model: Model, options: argparse.Namespace) -> None:
     """Refuse options that no image can meet, before any is read."""
     network, settings = model
     check_choice(options, settings.spatial_dims)
+    slides.check_cluster(options)
     tile_sizes(settings.spatial_dims, network.divisor, options.tile, options.overlap)
     nothing = torch.zeros(1, settings.dim, *[1] * settings.spatial_dims)
     postprocess(nothing, nothing[:, 0], **settings.postprocess)

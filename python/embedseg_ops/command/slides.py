@@ -148,14 +148,18 @@ def write_wanted(
     )  # fmt: skip
 
 
+def check_cluster(options: argparse.Namespace) -> None:
+    """Refuse a cluster without dask, before any image is read."""
+    if (options.workers or options.scheduler) and importlib.util.find_spec("distributed") is None:
+        raise ModuleNotFoundError('--workers and --scheduler need dask: pip install "embedseg-ops[cluster]"')
+
+
 @contextlib.contextmanager
 def cluster(options: argparse.Namespace) -> Iterator[Any]:
     """Yield the dask client that was asked for; None without."""
     if not options.workers and not options.scheduler:
         yield None
         return
-    if importlib.util.find_spec("distributed") is None:
-        raise ModuleNotFoundError('--workers and --scheduler need dask: pip install "embedseg-ops[cluster]"')
     distributed: Any = importlib.import_module("distributed")
     with contextlib.ExitStack() as opened:
         if options.workers:

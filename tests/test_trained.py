@@ -1,16 +1,20 @@
 """Our model against a StarDist that was trained to the end, on small inputs."""
 
+import dataclasses
 import json
 import shutil
 
 import numpy as np
 import pytest
 import tifffile
+import torch
 from benchmarks.paper import trained
 from samples import UNTRAINED, cells
 
+from embedseg_ops.data.samples import Sample
+from embedseg_ops.data.scale import median_diameter
 from embedseg_ops.evaluate.metrics import average_precision
-from embedseg_ops.model.files import save_model
+from embedseg_ops.model.files import load_model, save_model
 from embedseg_ops.model.settings import Settings
 
 
@@ -42,12 +46,41 @@ def test_the_watershed_finds_free_objects(folder):
     assert scores(folder, "--watershed")["watershed"][0] > 0
 
 
+def test_a_model_with_a_diameter_is_told_it_in_a_row_of_its_own(folder, monkeypatch):
+    assert list(scores(folder, "--diameter")) == ["model"]
+    network, settings = load_model(folder / "model.safetensors")
+    save_model(folder / "model.safetensors", network, dataclasses.replace(settings, diameter=20))
+    told = []
+    predict = trained.predict_scaled
+    monkeypatch.setattr(trained, "predict_scaled", lambda *args: told.append(args[3]) or predict(*args))
+    assert list(scores(folder, "--diameter")) == ["model", "model, true diameter"]
+    assert told == [None, median_diameter(torch.from_numpy(tifffile.imread(folder / "labels" / "a.tif").astype(int)))]
+
+
 def test_a_run_that_was_stopped_goes_on_with_the_labels_it_kept(folder):
     kept = ["--keep", str(folder / "kept")]
     first = scores(folder, *kept)
     assert scores(folder, *kept) == first
     shutil.copy(folder / "labels" / "a.tif", folder / "kept" / "model" / "a.tif")
     assert scores(folder, *kept) == {"model": [1.0] * 10}
+
+
+def test_stardist_is_told_the_diameter_as_ours_are():
+    labels = cells((48, 40), 3, gap=0.4).to(torch.int32)
+    sample = Sample("a", labels.clamp(max=1)[None].float(), labels)
+    stardist = trained.TrainedStarDist.__new__(trained.TrainedStarDist)
+    stardist.bfloat16, stardist.network, seen = False, None, []
+
+    def apply(network, image):
+        seen.append(image.shape)
+        return torch.cat([image, torch.ones(32, *image.shape[1:])])
+
+    stardist.apply, stardist.segment = apply, lambda output: output
+    for stardist.diameter, factor in ((None, 1), (sample.diameter / 4, 1 / 4), (sample.diameter * 2, 2)):
+        output = stardist(sample)
+        assert seen[-1] == (1, 48 * factor, 40 * factor)
+        assert output.shape == (33, 48, 40)
+        assert torch.allclose(output[1:], torch.tensor(1 / factor))
 
 
 def test_an_image_is_seen_if_a_file_begins_with_its_name(tmp_path):
@@ -75,4 +108,4 @@ def test_both_methods_are_compared_on_the_chosen_images():
     assert found["AP"] == {"nuclei": [1.0] * 10, "StarDist": [0.5] * 10}
     ahead = {"mean": [0.5] * 10, "low": [0.0] * 10, "high": [1.0] * 10}
     assert found["ahead of StarDist by"] == {"nuclei": ahead}
-    assert "| nuclei ahead, mean | 0.500 |" in trained.table(found)
+    assert "| nuclei ahead of StarDist by mean | 0.500 |" in trained.table(found)

@@ -38,28 +38,37 @@ from benchmarks.paper.runs import write_json
 from benchmarks.resampling import interval, times_drawn
 from benchmarks.volumes import Volume, segment_by_watershed
 from embedseg_ops.data.samples import Sample, load_folder
+from embedseg_ops.data.scale import rescaling
 from embedseg_ops.evaluate.metrics import AveragePrecision, average_precision
 from embedseg_ops.export.tiff import write_labels
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.registry import DEFAULT, MODEL_HELP
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.scale import predict_scaled
+from embedseg_ops.predict.zoom import Zoom
 
 WEIGHTS = Path("pretrained_weights/model_weights.t7")
 RESAMPLES = 10_000
 # The best of 48 on every fifth of our validation images: benchmarks.volumes.tune_watershed.
 WATERSHED = {"sigma": 2, "factor": 0.9, "smoothing": 2, "height": 1}
 
+STARDIST, TOLD = "StarDist", "{}, true diameter"
+DIAMETER = 26.0  # that nuclei-crowded expects
+
 Segment = Callable[[Sample], np.ndarray]
 
 
 class TrainedStarDist(StarDist):
-    """The network of that repository, with the thresholds that suit our validation images best."""
+    """The network of that repository, with the thresholds that suit our validation images best.
+
+    `diameter`: images are resampled as ours are for a model that expects it, by the true diameter; None: they are not.
+    """
 
     prob_thresh, nms_thresh = 0.6, 0.4
 
-    def __init__(self, repository: Path, bfloat16: bool = False):
+    def __init__(self, repository: Path, bfloat16: bool = False, diameter: float | None = None):
         self.bfloat16 = bfloat16
+        self.diameter = diameter
         sys.path.insert(0, str(repository))
         try:
             network = import_module("unet").UNetStar(1, self.rays)
@@ -70,8 +79,14 @@ class TrainedStarDist(StarDist):
 
     @torch.inference_mode()
     def __call__(self, sample: Sample) -> np.ndarray:
+        factor = rescaling(sample.diameter, self.diameter)
+        zoom = Zoom.by(factor, sample.shape)
+        image = sample.image if factor == 1 else zoom(sample.image)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-            output = self.apply(self.network, sample.image)
+            output = self.apply(self.network, image)
+        if factor != 1:
+            output = zoom.back()(output)
+            output[1:] /= factor  # lengths, in the image's pixels
         return self.segment(output)
 
 
@@ -95,6 +110,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", nargs="+", default=[DEFAULT], help=f"ours, one or more: {MODEL_HELP}")
+    parser.add_argument(
+        "--diameter", action="store_true", help="a row more for methods that can be told the true diameter"
+    )
     parser.add_argument("--stardist", type=Path, help="copy of the repository")
     parser.add_argument("--bfloat16", action="store_true", help="run StarDist's network in bfloat16")
     parser.add_argument("--watershed", action="store_true", help="a row for a classical method, too")
@@ -119,21 +137,27 @@ def methods(options: argparse.Namespace) -> Iterator[tuple[str, Segment]]:
     """The methods that are asked for and can run here, by name."""
     for model in options.model:
         yield Path(model).stem, ours(model)
+        if options.diameter and load_model(model)[1].diameter is not None:
+            yield TOLD.format(Path(model).stem), ours(model, told=True)
     if options.stardist is None or not (options.stardist / WEIGHTS).is_file():
         print(f"StarDist: SKIPPED, no {WEIGHTS} in {options.stardist}", file=sys.stderr)
     elif not can_import("stardist.geometry"):
         print("StarDist: SKIPPED, stardist.geometry cannot be imported", file=sys.stderr)
     else:
-        yield "StarDist", TrainedStarDist(options.stardist, options.bfloat16)
+        yield STARDIST, TrainedStarDist(options.stardist, options.bfloat16)
+        if options.diameter:
+            yield TOLD.format(STARDIST), TrainedStarDist(options.stardist, options.bfloat16, DIAMETER)
     if options.watershed:
         yield "watershed", watershed
 
 
-def ours(path: str | Path) -> Segment:
+def ours(path: str | Path, told: bool = False) -> Segment:
+    """A model's labels, with the diameter estimated, or told: the median of the true labels."""
     network, settings = load_model(path)
 
     def segment(sample: Sample) -> np.ndarray:
-        return postprocess(*predict_scaled(sample.image, network, settings), **settings.postprocess)[0].numpy()
+        outputs = predict_scaled(sample.image, network, settings, sample.diameter if told else None)
+        return postprocess(*outputs, **settings.postprocess)[0].numpy()
 
     return segment
 
@@ -169,9 +193,13 @@ def compare(rows: dict[str, AveragePrecision], chosen: np.ndarray) -> dict:
     scores = {name: row.per_image[chosen] for name, row in rows.items()}
     found: dict = {"images": len(chosen), "thresholds": next(iter(rows.values())).thresholds.tolist()}
     found["AP"] = {name: with_mean(values.mean(0)) for name, values in scores.items()}
-    if "StarDist" in scores:
-        theirs = scores.pop("StarDist")
-        found["ahead of StarDist by"] = {name: paired_bootstrap(values - theirs) for name, values in scores.items()}
+    for name in STARDIST, TOLD.format(STARDIST):
+        if name in scores:
+            theirs = scores[name]
+            others = {other: values for other, values in scores.items() if not other.startswith(STARDIST)}
+            found[f"ahead of {name} by"] = {
+                other: paired_bootstrap(values - theirs) for other, values in others.items()
+            }
     return found
 
 
@@ -189,8 +217,9 @@ def paired_bootstrap(differences: np.ndarray) -> dict[str, list[float]]:
 def table(scores: dict) -> str:
     columns = [*(f"{level:g}" for level in scores["thresholds"]), "mean"]
     rows = {**scores["AP"]}
-    for name, ends in scores.get("ahead of StarDist by", {}).items():
-        rows |= {f"{name} ahead, {key}": values for key, values in ends.items()}
+    for title in (title for title in scores if title.startswith("ahead")):
+        for name, ends in scores[title].items():
+            rows |= {f"{name} {title} {key}": values for key, values in ends.items()}
     lines = [f"| method | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns)]
     return "\n".join(
         lines + [f"| {name} | {' | '.join(f'{value:.3f}' for value in row)} |" for name, row in rows.items()]

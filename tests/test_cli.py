@@ -26,7 +26,7 @@ def data(tmp_path):
 def test_train_and_predict(data, tmp_path, capsys):
     options = ["--steps", "2", "--batch", "1", "--crop", "32", "--filters", "2", "--hold-out", "2", "--no-foreground"]
     assert main(["train", str(data), "--out", str(tmp_path / "run"), *options]) == 0
-    assert "training on 1 images, validating on 2, on device cpu" in capsys.readouterr().err
+    assert "training on 1 image, validating on 2, on device cpu" in capsys.readouterr().err
     model = str(tmp_path / "run" / "best.safetensors")
     tuned = ["train", str(data), "--out", str(tmp_path / "tuned"), "--init", model, *options[:6]]
     assert main(tuned) == 0

@@ -116,6 +116,9 @@ train DATA --out OUT --augmentation-noise nan | argument --augmentation-noise
 train DATA --out OUT --device gpu | argument --device: expected cpu
 train DATA --out OUT --bf16 yes | unrecognized arguments: yes
 train DATA --out OUT --init NOTHING | nothing.tif does not exist
+train NOTHING --out OUT --spacing [1] | spacing must have
+train NOTHING --out OUT --postprocess {"seed":1} | postprocess has no option seed
+train NOTHING --out OUT --percentiles [99,1] | percentiles must be from 0 to 100
 train DATA --out OUT --init IMAGE | not a readable safetensors file
 train DATA --out OUT --init nuclei --filters 8 | --filters is 8, but
 train DATA --out OUT --init nuclei --filters 8 | nuclei.safetensors, to start from, has 16

@@ -21,7 +21,7 @@ from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.registry import MODEL_HELP, find_model, is_name
 from embedseg_ops.model.settings import ARCHITECTURE, Settings
-from embedseg_ops.train.options import Options
+from embedseg_ops.train.options import Options, check_postprocess
 from embedseg_ops.train.trainer import Trainer
 
 HELP = "train a model on images and label maps"
@@ -97,18 +97,19 @@ def run_in(group: Group, options: argparse.Namespace, given: dict[str, Any], ini
     """Run ``embedseg-ops train`` in one of the processes of a group, with the options that are `given`."""
     first = group.rank == 0  # of the processes, one speaks
     choice = {**choice_of(options), "percentiles": given["percentiles"]}
-    choice["spatial_dims"] = given.get("spatial_dims", Settings.spatial_dims)
+    chosen, settings = make(Options, given), make(Settings, {**given, "channels": given["channels"] or 1})
+    check_postprocess(settings)  # before anything is read
+    choice["spatial_dims"] = settings.spatial_dims
     with Known(options.out / KNOWN, group) as known:
         samples, validation = load_training_data(
             options.data, given["channels"], options.hold_out, progress=first, known=known, **choice
         )
-    given["spacing"] = given["spacing"] or spacing_of(samples)
-    settings = make(Settings, {**given, "channels": len(samples[0].ends[0])})
-    chosen = make(Options, given)
+    spacing = settings.spacing or spacing_of(samples)
+    settings = dataclasses.replace(settings, channels=len(samples[0].ends[0]), spacing=spacing)
     trainer = Trainer(options.out, settings, samples, validation, chosen, options.device, progress=True, init=init)
     if first:
         write_atomically(options.out / "run.toml", used(options, settings, chosen))
-        counts = f"{len(samples)} images, validating on {len(validation)}"
+        counts = f"{len(samples)} image{'s' * (len(samples) != 1)}, validating on {len(validation)}"
         print(f"training on {counts}, on device {trainer.device}", file=sys.stderr)
     trainer.run()
     if first:

@@ -7,7 +7,7 @@ from typing import Any
 
 from embedseg_ops.data.scale import relative
 from embedseg_ops.model.networks import EmbeddingModel, build_model
-from embedseg_ops.ops.numbers import check_spacing
+from embedseg_ops.ops.numbers import check_percentiles, check_spacing
 from embedseg_ops.ops.options import TUNED, PostprocessOptions, current_names
 from embedseg_ops.ops.ranges import ABOVE_0, check_fields, one_of
 
@@ -72,6 +72,7 @@ class Settings:
     def __post_init__(self) -> None:
         """Bring the spacing to its form; raise a TypeError or ValueError that names what is not what it may be."""
         check_fields(self)
+        check_percentiles(self.percentiles)
         if self.spacing is not None:
             object.__setattr__(self, "spacing", relative(check_spacing(self.spacing, self.spatial_dims)))
 

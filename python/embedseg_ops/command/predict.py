@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from embedseg_ops.command import slides, values
@@ -29,6 +28,7 @@ from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.options import PostprocessOptions
 from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.predict.blocks.stores import SUFFIXES as STORES
+from embedseg_ops.predict.checks import check_postprocess
 from embedseg_ops.predict.memory import memory_free, memory_needed
 from embedseg_ops.predict.network import OVERLAPS, TILES, tile_sizes
 from embedseg_ops.predict.prediction import NotFinite
@@ -149,8 +149,7 @@ def check_options(model: Model, options: argparse.Namespace) -> None:
     check_choice(options, settings.spatial_dims)
     slides.check_cluster(options)
     tile_sizes(settings.spatial_dims, network.divisor, options.tile, options.overlap)
-    nothing = torch.zeros(1, settings.dim, *[1] * settings.spatial_dims)
-    postprocess(nothing, nothing[:, 0], **settings.postprocess)
+    check_postprocess(settings)
 
 
 def segment_file(path: Path, model: Model, options: argparse.Namespace, progress: bool) -> Result:

@@ -21,7 +21,8 @@ from embedseg_ops.model.devices import choose_device
 from embedseg_ops.model.files import load_model
 from embedseg_ops.model.registry import MODEL_HELP, find_model, is_name
 from embedseg_ops.model.settings import ARCHITECTURE, Settings
-from embedseg_ops.train.options import Options, check_postprocess
+from embedseg_ops.predict.checks import check_postprocess
+from embedseg_ops.train.options import Options
 from embedseg_ops.train.trainer import Trainer
 
 HELP = "train a model on images and label maps"

@@ -1,5 +1,6 @@
-"""What `segment` takes for an image: an array of real numbers with the model's axes."""
+"""What `segment` takes: for an image, an array of real numbers with the model's axes; options that are in range."""
 
+import inspect
 import os
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.arguments import check_pixels
+from embedseg_ops.ops.postprocess import postprocess
 
 COLOURS = (3, 4)
 
@@ -60,3 +62,13 @@ def advice(shape: Sequence[int], settings: Settings) -> str:
     if settings.channels == 1 and shape[-1] in COLOURS:
         return ": make its colours grey, image[..., :3].mean(-1)"
     return ": make its colours grey, image[:3].mean(0)" if settings.channels == 1 and shape[0] in COLOURS else ""
+
+
+def check_postprocess(settings: Settings) -> None:
+    """Raise a TypeError or ValueError for options of the postprocessing that are not what they may be: try them."""
+    known = set(inspect.signature(postprocess).parameters) - {"embedding", "distance", "spatial_dims"}
+    unknown = sorted(set(settings.postprocess) - known)
+    if unknown:
+        raise ValueError(f"postprocess has no option {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+    dims = settings.spatial_dims
+    postprocess(torch.zeros(1, 1, *[1] * dims), torch.zeros(1, *[1] * dims), spatial_dims=dims, **settings.postprocess)

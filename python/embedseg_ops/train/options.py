@@ -1,15 +1,10 @@
 """The options of a training run."""
 
 import dataclasses
-import inspect
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
-
 from embedseg_ops.data.augmentation import Augmentation
-from embedseg_ops.model.settings import Settings
-from embedseg_ops.ops.postprocess import postprocess
 from embedseg_ops.ops.ranges import ABOVE_0, check_fields
 from embedseg_ops.train.optimizer import Name
 
@@ -80,13 +75,3 @@ class Options:
         if self.learning_rate is not None:
             return self
         return dataclasses.replace(self, learning_rate=NEW_RATE if init is None else FINE_TUNING_RATE)
-
-
-def check_postprocess(settings: Settings) -> None:
-    """Raise a TypeError or ValueError for options of the postprocessing that are not what they may be: try them."""
-    known = set(inspect.signature(postprocess).parameters) - {"embedding", "distance", "spatial_dims"}
-    unknown = sorted(set(settings.postprocess) - known)
-    if unknown:
-        raise ValueError(f"postprocess has no option {', '.join(unknown)}; it has {', '.join(sorted(known))}")
-    dims = settings.spatial_dims
-    postprocess(torch.zeros(1, 1, *[1] * dims), torch.zeros(1, *[1] * dims), spatial_dims=dims, **settings.postprocess)

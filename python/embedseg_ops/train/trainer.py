@@ -22,6 +22,7 @@ from embedseg_ops.model.networks import LAYOUTS, EmbeddingModel
 from embedseg_ops.model.registry import ModelName, find_model
 from embedseg_ops.model.settings import Settings
 from embedseg_ops.ops.postprocess import postprocess
+from embedseg_ops.predict.checks import check_postprocess
 from embedseg_ops.predict.scale import predict_scaled
 from embedseg_ops.train.batch_norm import check_batch_norm, share_batch_norm
 from embedseg_ops.train.checkpoints import read_checkpoint, restore, save_checkpoint
@@ -31,7 +32,7 @@ from embedseg_ops.train.lock import locked
 from embedseg_ops.train.log import RunLog
 from embedseg_ops.train.losses import TrainingLoss, training_loss
 from embedseg_ops.train.optimizer import make_optimizer
-from embedseg_ops.train.options import Options, check_postprocess
+from embedseg_ops.train.options import Options
 from embedseg_ops.train.targets import make_targets
 
 

@@ -22,6 +22,28 @@ def cells(shape: tuple[int, ...], objects: int, seed: int = 0, gap: float = 0.0)
     return torch.from_numpy(labels.astype(np.int32))
 
 
+class Bright(torch.nn.Module):
+    """Finds objects by their brightness; remembers the shapes of the images that it saw."""
+
+    divisor = 1
+
+    def __init__(self):
+        super().__init__()
+        self.nothing = torch.nn.Parameter(torch.zeros(1))
+        self.shapes = []
+
+    @property
+    def seen(self):
+        return [shape[-1] for shape in self.shapes]
+
+    def forward(self, image):
+        self.shapes.append(tuple(image.shape[2:]))
+        return self.answer(image)
+
+    def answer(self, image):
+        return torch.cat([image, 1 - image], 1), image[:, 0]
+
+
 @st.composite
 def label_maps(draw: st.DrawFn, largest_side: int = 9, ignored: bool = True) -> Tensor:
     """Small int32 label maps ``[B, *spatial]``: 2D and 3D, noise and cells, gaps in the ids, −1, no background."""

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from samples import cells
+from samples import Bright, cells
 from test_blocks_segment import image_of, small_model
-from test_scale import Bright, discs
+from test_scale import discs
 
 from embedseg_ops import segment, segment_blocks
 from embedseg_ops.model.settings import Settings

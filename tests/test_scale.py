@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from samples import UNTRAINED, cells
+from samples import UNTRAINED, Bright, cells
 
 import embedseg_ops
 from embedseg_ops.data.augmentation import Random, random_crop
@@ -66,21 +66,6 @@ def test_small_objects_come_to_the_diameter_in_training_and_are_seen_more_often(
     assert crops.zooms == pytest.approx([2, 1], rel=0.03)
     assert crops.epoch.tolist() == [0, 0, 1]
     assert CropDataset(samples, (64, 64)).epoch.tolist() == [0, 1]
-
-
-class Bright(torch.nn.Module):
-    """Knows discs by their brightness; remembers the sizes of the images that it saw."""
-
-    divisor = 1
-
-    def __init__(self):
-        super().__init__()
-        self.nothing = torch.nn.Parameter(torch.zeros(1))
-        self.seen = []
-
-    def forward(self, image):
-        self.seen.append(image.shape[-1])
-        return torch.cat([image, 1 - image], 1), image[:, 0]
 
 
 SETTINGS = Settings(diameter=26, postprocess={"seed_threshold": 0.5})

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 import torch
 from commands import run
-from samples import cells
+from samples import Bright, cells
 
 from embedseg_ops.data.augmentation import Augmentation, Random, gaussian_blur, random_crop, random_matrix
 from embedseg_ops.data.crops import CropDataset, crop_shape
@@ -172,21 +172,6 @@ def test_crops_of_one_number_have_the_spacing():
     assert crops[0][1].shape == (8, 16, 16)
 
 
-class Seen(torch.nn.Module):
-    """Finds what is bright; remembers the shapes of the volumes that it saw."""
-
-    divisor = 1
-
-    def __init__(self):
-        super().__init__()
-        self.nothing = torch.nn.Parameter(torch.zeros(1))
-        self.shapes = []
-
-    def forward(self, volume):
-        self.shapes.append(tuple(volume.shape[2:]))
-        return torch.cat([volume, 1 - volume], 1), volume[:, 0]
-
-
 @pytest.mark.parametrize(
     ("spacing", "shape"),
     [(None, (12, 20, 24)), ((4, 2, 2), (12, 20, 24)), ((1, 1, 1), (6, 20, 24)), ((4, 1, 1), (24, 20, 24)),
@@ -195,7 +180,7 @@ class Seen(torch.nn.Module):
 def test_volumes_of_another_spacing_are_seen_in_the_models(spacing, shape):
     truth = np.zeros((12, 20, 24), np.uint8)
     truth[2:10, 4:16, 2:10] = truth[2:10, 4:16, 14:22] = 1
-    network = Seen()
+    network = Bright()
     settings = Settings(spatial_dims=3, spacing=SPACING, postprocess={"seed_threshold": 0.5})
     labels = segment(truth * 200, (network, settings), spacing=spacing)
     assert network.shapes == [shape]
@@ -206,4 +191,4 @@ def test_volumes_of_another_spacing_are_seen_in_the_models(spacing, shape):
 def test_a_spacing_is_three_lengths():
     settings = Settings(spatial_dims=3, spacing=SPACING)
     with pytest.raises(ValueError, match="spacing must have one length for each of the 3"):
-        segment(np.zeros((3, 4, 4)), (Seen(), settings), spacing=(1, 1))
+        segment(np.zeros((3, 4, 4)), (Bright(), settings), spacing=(1, 1))

@@ -42,7 +42,7 @@ class MaskRCNN(Method):
     def build(self, filters: int, channels: int = 1) -> nn.Module:
         unet = UNet(channels, filters, batch_norm=True)
         maps = [str(stride) for stride in ANCHORS]
-        return Detector(
+        network = Detector(
             Pyramid(unet),
             rpn_anchor_generator=AnchorGenerator(tuple(ANCHORS.values()), ((0.5, 1.0, 2.0),) * len(ANCHORS)),
             box_roi_pool=MultiScaleRoIAlign(maps, output_size=7, sampling_ratio=2),
@@ -58,6 +58,8 @@ class MaskRCNN(Method):
             size_divisible=unet.divisor,
             _skip_resize=True,
         )
+        network.divisor = unet.divisor  # training asks how small the lowest level gets
+        return network
 
     def step(self, network: nn.Module, image: Tensor, labels: Tensor, inside: Tensor) -> Loss:
         """Beyond an image's border its mirrored objects count as well: the detector knows no mask of pixels."""

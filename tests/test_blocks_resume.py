@@ -1,5 +1,6 @@
 """What a kill leaves of a run in blocks, at any moment, is gone on with, and the labels are the same."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -80,6 +81,18 @@ def test_killed_every_few_files_and_started_again(tmp_path, monkeypatch, when):
     assert kills > 5
     expected = segment(image_of((60, 50)), small_model(), tile=40, overlap=16)
     np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), expected)
+
+
+def test_a_run_of_another_normalisation_is_refused(tmp_path):
+    network, settings = small_model()
+    image, out = image_of((60, 50)), tmp_path / "labels.npy"
+    segment_blocks(image, out, (network, settings), progress=False)
+    narrow = network, dataclasses.replace(settings, percentiles=(10.0, 90.0))
+    with pytest.raises(ValueError, match=r"another run: percentiles was \[1.0, 99.8\] and is \[10.0, 90.0\]"):
+        segment_blocks(image, out, narrow, progress=False)
+    segment_blocks(image, tmp_path / "narrow.npy", narrow, progress=False)
+    np.testing.assert_array_equal(np.load(tmp_path / "narrow.npy"), segment(image, narrow))
+    assert (np.load(tmp_path / "narrow.npy") != np.load(out)).any()
 
 
 CHILD = """

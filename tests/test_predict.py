@@ -100,17 +100,17 @@ def test_options_of_the_postprocessing_reach_it(predict, scans, tmp_path, monkey
     seen = []
 
     def note(image, chosen, **options):
-        seen.append((chosen[1].postprocess, options))
+        seen.append((chosen[1].percentiles, chosen[1].postprocess, options))
         return np.zeros(image.shape[1:], np.int32)
 
     monkeypatch.setattr(command, "segment", note)
     given = "--threshold 0.25 --min-size 7 --background-threshold none --max-objects 9"
-    of_network = "--tile 64 --overlap 16 --nan zero --precision auto"
+    of_network = "--tile 64 --overlap 16 --nan zero --precision auto --percentiles [2,99]"
     assert predict(scans / "a.tif", "--out", tmp_path / "out", *given.split(), *of_network.split())[0] == 0
     own = load_model(model)[1].postprocess
     expected = {"seed_threshold": 0.25, "min_object_size": 7, "background_threshold": None, "max_objects": 9}
     network = {"diameter": None, "nan": "zero", "tile": 64, "overlap": 16, "precision": "auto", "spacing": None}
-    assert seen == [({**own, **expected}, {**network, "progress": True})]
+    assert seen == [((2, 99), {**own, **expected}, {**network, "progress": True})]
 
 
 def test_every_kind_of_output_is_written(predict, scans, tmp_path, monkeypatch):

@@ -21,6 +21,8 @@ predict IMAGE --out OUT --gamma 0 | argument --gamma: expected a finite number a
 predict IMAGE --out OUT --gamma nan | argument --gamma: expected a finite number
 predict IMAGE --out OUT --gamma inf | argument --gamma: expected a finite number
 predict IMAGE --out OUT --gamma light | argument --gamma: invalid float
+predict IMAGE --out OUT --percentiles [99,1] | percentiles must be from 0 to 100, the lower one first, got (99, 1)
+predict IMAGE --out OUT --percentiles 1,99 | argument --percentiles: invalid JSON list
 predict IMAGE --out OUT --diameter 0 | argument --diameter: expected a finite number above 0
 predict IMAGE --out OUT --diameter -3 | argument --diameter: expected a finite number above 0
 predict IMAGE --out OUT --diameter nan | argument --diameter: expected a finite number

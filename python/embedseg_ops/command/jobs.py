@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from embedseg_ops.command.finding import Found, find_images, is_same
 from embedseg_ops.command.options import given_parameters
@@ -18,6 +18,12 @@ from embedseg_ops.ops.options import PostprocessOptions
 from embedseg_ops.predict.blocks.stores import SUFFIXES as STORES
 
 OUTPUTS_DEPEND_ON = (*CHOICE, "diameter", "nan", "tile", "overlap", "precision", "gamma", "ids")
+
+
+class Normalization(TypedDict, total=False):
+    """What a prediction may choose of a model's `Settings`, beside the postprocessing."""
+
+    percentiles: tuple[float, float]
 
 
 class Job(NamedTuple):
@@ -58,9 +64,8 @@ def plan(options: argparse.Namespace) -> tuple[list[Job], list[Job]]:
     model = find_model(options.model)
     kinds = [kind for kind in dict.fromkeys(options.write) if not (options.no_overlay and kind == "overlay")]
     check_installed(kinds)
-    relevant = {name: getattr(options, name) for name in OUTPUTS_DEPEND_ON} | given_parameters(
-        options, PostprocessOptions
-    )
+    relevant = {name: getattr(options, name) for name in OUTPUTS_DEPEND_ON}
+    relevant |= given_parameters(options, Normalization) | given_parameters(options, PostprocessOptions)
     digest = file_hash(model)
     jobs = []
     for image in find_images(options.images, out, options.recursive):

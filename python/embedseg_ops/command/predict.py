@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from embedseg_ops.command import slides, values
 from embedseg_ops.command.batch import Batch
-from embedseg_ops.command.jobs import Job, plan
+from embedseg_ops.command.jobs import Job, Normalization, plan
 from embedseg_ops.command.options import add_parameters, argument_help, given_parameters
 from embedseg_ops.command.reading import add_choice, check_choice, choice_of
 from embedseg_ops.command.speech import one_line, say
@@ -81,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_argument(
         "--nan", choices=get_args(NotFinite), default="error", help=f"{SEGMENT['nan']} (default: %(default)s)"
     )
+    add_parameters(network, Settings, Normalization, "the model's own", {})
     for name, least, told, sizes in (
         ("--tile", 1, "largest side of a tile", TILES), ("--overlap", 0, "of neighbouring tiles", OVERLAPS)
     ):  # fmt: skip
@@ -118,12 +119,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def open_model(options: argparse.Namespace) -> Model:
-    """Return the model with the postprocessing that was asked for."""
+    """Return the model with the normalisation and the postprocessing that were asked for."""
     network, settings = load_model(options.model, choose_device(options.device))
     if options.diameter is not None and settings.diameter is None:
         raise ValueError("--diameter is given, but this model has none of its own: it sees every image as it is")
     chosen: Any = {**settings.postprocess, **given_parameters(options, PostprocessOptions)}
-    model = network, dataclasses.replace(settings, postprocess=chosen)
+    normalization: Any = given_parameters(options, Normalization)
+    model = network, dataclasses.replace(settings, postprocess=chosen, **normalization)
     check_options(model, options)
     return model
 

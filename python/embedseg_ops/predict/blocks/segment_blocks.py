@@ -146,7 +146,7 @@ def segment_blocks(
         core = sides(block, shape) or choose_sides(shape, settings, zoom, halo, memory)
         if client is not None and given is not None:
             check_chunks(given(), core)
-        place.note({"block": core, "enlarged": zoom and zoom.size})
+        place.note({"block": core, "enlarged": zoom and zoom.size, "percentiles": settings.percentiles})
         size = opens.pixel_size if isinstance(opens, Opened) else None
         levels = (given,) if given is not None else open_labels(out, shape, core, size)
         if (summary := finished(place)) is not None and (place.has(SCORES) or not scores):

@@ -20,9 +20,8 @@ from embedseg_ops.data.augmentation import Augmentation
 from embedseg_ops.data.samples import Sample
 from embedseg_ops.data.writing import HOST
 from embedseg_ops.model.files import load_model, save_model
-from embedseg_ops.model.registry import find_model
 from embedseg_ops.model.settings import Settings
-from embedseg_ops.train.identity import FORMER, differences, digest, identity
+from embedseg_ops.train.identity import digest
 from embedseg_ops.train.lock import locked
 from embedseg_ops.train.log import RunLog
 from embedseg_ops.train.options import Options
@@ -158,15 +157,6 @@ def test_a_run_starts_from_weights_and_not_from_the_words_about_them(tmp_path):
     save_model(tmp_path / "one", SETTINGS.build(), SETTINGS)
     with pytest.raises(ValueError, match=r"holds a run with other options \(init\)"):
         trainer_in(tmp_path / "run", init=tmp_path / "one")
-
-
-@pytest.mark.parametrize("begun", FORMER)
-def test_runs_go_on_that_started_from_former_files_of_the_shipped_model(begun):
-    now = identity(SETTINGS, OPTIONS, [], find_model("nuclei"))
-    then = {**now, "start": {**now["start"], "init": begun}}
-    assert differences(then, now, [], find_model("nuclei")) == []
-    other = identity(SETTINGS, OPTIONS, [], find_model("nuclei-crowded"))
-    assert differences(then, other, [], find_model("nuclei-crowded")) == ["init"]
 
 
 def test_a_finished_run_may_be_given_more_steps(tmp_path):

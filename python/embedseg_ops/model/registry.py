@@ -25,7 +25,7 @@ class Registered(NamedTuple):
 
 
 MODELS = {
-    "nuclei": Registered("3dc294ed65deaecb6e8b47c7fdd76dc92d8a60fad7eafd665ffee8b48e31dab5"),
+    "nuclei": Registered("38a872512d52c3b8b757c4723e69fcc8c16344028e4419178d25fb68b4af9607"),
     "nuclei-crowded": Registered("49beb99f667dd5a889f3da729b50c7735dee71f8280d9bc9af3f3e3cc78a8c18"),
     "nuclei-3d": Registered("ef8be8f4d2b76b17c1afa68171876b024ebe8528b520a39c632d74b0d0512854"),
 }

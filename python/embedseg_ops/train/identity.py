@@ -14,10 +14,6 @@ from embedseg_ops.train.options import Options
 
 EACH = "each "  # begins a digest of digests
 WEIGHTS = "weights "  # begins a digest of weights
-NUCLEI = WEIGHTS + "848857aa0b62e421d731f93510582979"
-FORMER = dict.fromkeys(
-    ("4617c5e83919ccb606ca92ae517aa49d", "541a7a025630e84a61444b22f3ec44e0", "47e545450433306593ed93763c0a39c3"), NUCLEI
-)  # files of the shipped model nuclei, by what older checkpoints hold of them: the same weights with other words
 OLD = {"optimizer": "adamw", **OLD_SETTINGS}  # what runs had before there was a choice, where the default is another
 
 
@@ -61,7 +57,7 @@ def is_start(begun: str | None, init: str | Path | None, now: str | None) -> boo
     """Return whether a run began from the weights of `init`, whose digest is `now`; older ones hold the file's."""
     if begun is None or init is None or begun.startswith(WEIGHTS):
         return begun == now
-    return FORMER.get(begun) == now or begun == digest(Path(init).read_bytes())
+    return begun == digest(Path(init).read_bytes())
 
 
 def digest(content: bytes) -> str:
